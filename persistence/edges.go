@@ -1,0 +1,43 @@
+package persistence
+
+import (
+	"context"
+	"time"
+
+	"kith/actors/user"
+)
+
+// EdgeKind names a follow list.
+type EdgeKind uint8
+
+// The follow lists.
+const (
+	EdgeFollowing EdgeKind = iota + 1
+	EdgeFollowers
+	EdgeCrew
+	EdgeStudios
+)
+
+// EdgeCursor is a place in a list that is ordered newest first, then by id
+// descending. The zero cursor is the start.
+type EdgeCursor struct {
+	At time.Time
+	ID uint64
+}
+
+// Edges reads follow lists.
+type Edges interface {
+	// List returns up to limit edges of a list after the cursor, newest first.
+	// Edges to users who are gone are left out. ID is the other user's (or the
+	// crew member's, the studio's) id.
+	List(ctx context.Context, kind EdgeKind, id user.ID, after EdgeCursor, limit int) ([]Edge, error)
+	// Relations says for each of others whether id follows them and whether they
+	// follow id, from primary keys.
+	Relations(ctx context.Context, id user.ID, others []user.ID) ([]Relation, error)
+}
+
+// Relation is how two users stand to each other.
+type Relation struct {
+	Following  bool // the one asked for follows the other
+	FollowedBy bool // the other follows the one asked for
+}
