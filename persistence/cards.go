@@ -2,6 +2,9 @@ package persistence
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
+	"time"
 
 	"kith/actors/user"
 )
@@ -12,6 +15,41 @@ type CachedCard struct {
 	// JSON is the user object of the outside contract, encoded once.
 	JSON    []byte
 	Deleted bool
+}
+
+// NewCard returns c with its encoding.
+func NewCard(c user.Card) *CachedCard {
+	b, err := json.Marshal(userObject{
+		ID: c.ID, UID: c.UID.String(), Username: c.Username, Name: c.Name, Role: c.Role, Picture: c.Picture,
+		Followers: c.Followers, Following: c.Following, Streams: c.Streams, Videos: c.Videos,
+		CreatedAt: c.CreatedAt, UpdatedAt: c.UpdatedAt,
+	})
+	if err != nil {
+		// Strings, numbers and times of four-digit years always have an encoding.
+		panic(fmt.Sprintf("persistence: encode the card of user %d: %v", c.ID, err))
+	}
+	return &CachedCard{Card: c, JSON: b}
+}
+
+// NewTombstone returns the tombstone of a user who was deleted at a version.
+func NewTombstone(id user.ID, version uint64) *CachedCard {
+	return &CachedCard{Card: user.Card{ID: id, Version: version}, Deleted: true}
+}
+
+// userObject is the user object of the outside contract.
+type userObject struct {
+	ID        user.ID   `json:"id"`
+	UID       string    `json:"uid"`
+	Username  string    `json:"username"`
+	Name      string    `json:"name"`
+	Role      user.Role `json:"role"`
+	Picture   string    `json:"profile_picture"`
+	Followers int64     `json:"followers"`
+	Following int64     `json:"following"`
+	Streams   int64     `json:"total_streams"`
+	Videos    int64     `json:"total_videos"`
+	CreatedAt time.Time `json:"created_at"`
+	UpdatedAt time.Time `json:"updated_at"`
 }
 
 // Cards is a cache: anything may be missing, nothing found is older than what

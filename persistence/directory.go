@@ -54,7 +54,8 @@ type Directory interface {
 	// *TakenError when someone else holds one. Claims that id holds already are
 	// satisfied, so that it may be sent again.
 	Claim(ctx context.Context, id user.ID, claims []Claim) error
-	// Release gives claims of id up, except those whose value id's row bears.
+	// Release gives claims of id up, except those whose value id's row bears. No
+	// claims given means all of id's.
 	Release(ctx context.Context, id user.ID, claims []Claim) error
 	// SweepClaims gives up claims taken before the given time whose user's row
 	// does not bear the value, at most limit a call, and returns how many.

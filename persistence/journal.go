@@ -157,6 +157,10 @@ type Journal interface {
 	// ids, in a few queries.
 	Load(ctx context.Context, ids []user.ID) ([]History, error)
 
+	// Records returns up to limit records of one user with Seq > after, in order,
+	// without regard to snapshots.
+	Records(ctx context.Context, id user.ID, after uint64, limit int) ([]Record, error)
+
 	// ReadLane returns up to limit records of a lane with Pos > after, in order.
 	ReadLane(ctx context.Context, lane uint8, after uint64, limit int) ([]Record, error)
 

@@ -41,6 +41,7 @@ type Parked struct {
 // Severing is the job of repairing the neighbours of a deleted user.
 type Severing struct {
 	User   user.ID
+	Pos    uint64 // of the record of the deletion, in the lane of User
 	Cursor uint64 // the highest neighbour id done
 }
 

@@ -9,7 +9,8 @@
 //   - account.go: Card and Account, the state of a user that others read.
 //   - settings.go: Preferences, Privacy.
 //   - activity.go: Activity, a behaviour event such as a rating.
-//   - validate.go: what input must look like; every Parse function is here.
+//   - validate.go: what input must look like; validate_activity.go for behaviour
+//     events, validate_language.go for language tags.
 //   - refusal.go: why a command is refused.
 //   - state.go, set.go: what decisions need, held in memory by the grain.
 //   - command.go, event.go: requests that may be refused; facts that may not.

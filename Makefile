@@ -1,0 +1,64 @@
+# Everything that is done to this repository, by name. Needs Go, git, make, bash
+# and a C compiler (for the race detector); the tools are pinned in tools/ and
+# are built by the go command.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+BUF := go tool -modfile=tools/go.mod buf
+LINT := go tool -modfile=tools/lint/go.mod golangci-lint
+
+TEST_TIMEOUT ?= 15m
+FUZZ_TIME ?= 10s
+
+.PHONY: help
+help: ## list the targets
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z][a-z-]*:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## build bin/kith
+	go build -trimpath -o bin/kith ./cmd/kith
+
+.PHONY: generate
+generate: ## generate Go from proto/
+	$(BUF) generate
+
+.PHONY: fmt
+fmt: ## format Go and protobuf
+	$(LINT) fmt
+	$(BUF) format -w --path proto/kith
+
+.PHONY: lint
+lint: ## lint Go and protobuf, architecture rules included
+	$(LINT) run
+	$(BUF) lint
+
+.PHONY: test
+test: ## run all tests with the race detector
+	go test -race -timeout $(TEST_TIMEOUT) ./...
+
+.PHONY: current
+current: generate ## fail when generated code is not what its sources say
+	git diff --exit-code -- '*.pb.go'
+	@new=$$(git ls-files --others --exclude-standard -- '*.pb.go'); \
+	if [ -n "$$new" ]; then printf 'generated, but not in git:\n%s\n' "$$new" >&2; exit 1; fi
+
+.PHONY: verify
+verify: ## what CI runs: generated code is current, lint is clean, tests pass
+	$(MAKE) current
+	$(MAKE) lint
+	$(MAKE) test
+
+.PHONY: bench
+bench: ## measure against the baseline and print a summary
+	go run ./test/load -summary
+
+.PHONY: fuzz
+fuzz: ## run every fuzz target for FUZZ_TIME
+	@go list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}} {{.Dir}}{{end}}' ./... | while read -r pkg dir; do \
+		for target in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' "$$dir"/*_test.go); do \
+			echo "$$pkg $$target"; \
+			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZ_TIME) "$$pkg"; \
+		done; \
+	done
