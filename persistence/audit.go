@@ -19,8 +19,8 @@ type AuditedUser struct {
 	Snapshot  *Snapshot
 }
 
-// OneSidedEdge is a pair of which only one side is stored, between two users
-// who both have a row.
+// OneSidedEdge is an edge in the list of a user who has a row that the list of
+// the other user lacks. The other may be gone: then the edge was left behind.
 type OneSidedEdge struct {
 	Source, Target user.ID
 	// InFollowing is true when the source's list has the edge and the target's

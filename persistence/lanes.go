@@ -2,6 +2,7 @@ package persistence
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"kith/actors/user"
@@ -12,6 +13,23 @@ type Node struct {
 	ID    string
 	Epoch uint64
 }
+
+// ErrLeased is matched by every LeasedError.
+var ErrLeased = errors.New("persistence: leased")
+
+// LeasedError says which other node owns lanes, and until when.
+type LeasedError struct {
+	Node  string
+	Until time.Time
+}
+
+// Error names the node and the end of its lease.
+func (e *LeasedError) Error() string {
+	return "persistence: node " + e.Node + " holds the lanes until " + e.Until.Format(time.RFC3339Nano)
+}
+
+// Is matches ErrLeased.
+func (e *LeasedError) Is(target error) bool { return target == ErrLeased }
 
 // TailName names a tail: a consumer of the lanes with a mark of its own.
 type TailName string

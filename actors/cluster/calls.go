@@ -107,7 +107,7 @@ func (c *calls) judge(answer any) (any, error) {
 // ended first.
 func (c *calls) once(k *call, sender actor.SenderContext, pid *actor.PID, message any) (any, bool) {
 	id := c.add(k)
-	sender.RequestWithCustomSender(pid, message, &actor.PID{Address: c.self.Address, Id: c.self.Id, RequestId: id})
+	sender.RequestWithCustomSender(pid, message, &actor.PID{Address: c.self.GetAddress(), Id: c.self.GetId(), RequestId: id})
 	select {
 	case answer := <-k.answer:
 		return answer, true

@@ -19,36 +19,36 @@ func TestRequestToStoppedActivationReachesTheNext(t *testing.T) {
 	t.Parallel()
 	n := start(t, nil)
 	old := ask(t, n, "1", stopSelf{}).pid
-	if next := ask(t, n, "1", whoAreYou{}).pid; next.Id == old.Id {
+	if next := ask(t, n, "1", whoAreYou{}).pid; next.GetId() == old.GetId() {
 		t.Fatal("answered by an activation that had stopped")
 	}
 }
 
 func TestRequestsBehindAStopReachTheNext(t *testing.T) {
 	t.Parallel()
-	n := start(t, nil)
-	var processed atomic.Int64
-	entered, leave := make(chan struct{}, 1), make(chan struct{})
-	var wg sync.WaitGroup
-	wg.Go(func() { ask(t, n, "1", hold{entered, leave}) })
-	<-entered
-	old := n.Lookup("1", kind)
-	for range 100 { // they wait in the mailbox
-		wg.Go(func() {
-			if s := ask(t, n, "1", count{&processed}); s.pid.Id == old.Id {
-				t.Error("processed after the stop")
-			}
-		})
-	}
-	for cluster.Queued(n, old) < 100 {
-		<-time.After(time.Millisecond)
-	}
-	n.System().Root.Stop(old)
-	close(leave)
-	wg.Wait()
-	if processed.Load() != 100 {
-		t.Fatalf("processed %d times", processed.Load())
-	}
+	synctest.Test(t, func(t *testing.T) {
+		n := start(t, nil)
+		var processed atomic.Int64
+		entered, leave := make(chan struct{}, 1), make(chan struct{})
+		var wg sync.WaitGroup
+		wg.Go(func() { ask(t, n, "1", hold{entered, leave}) })
+		<-entered
+		old := n.Lookup("1", kind)
+		for range 100 {
+			wg.Go(func() {
+				if s := ask(t, n, "1", count{&processed}); s.pid.GetId() == old.GetId() {
+					t.Error("processed after the stop")
+				}
+			})
+		}
+		synctest.Wait() // they wait in the mailbox
+		n.System().Root.Stop(old)
+		close(leave)
+		wg.Wait()
+		if processed.Load() != 100 {
+			t.Fatalf("processed %d times", processed.Load())
+		}
+	})
 }
 
 func TestNothingIsLostOrDoubledWhileActivationsComeAndGo(t *testing.T) {
@@ -148,26 +148,26 @@ func TestUnreachableAfterSomeAttempts(t *testing.T) {
 
 func TestPanicIsReportedAndEndsTheActivation(t *testing.T) {
 	t.Parallel()
-	n := start(t, nil)
-	var wg sync.WaitGroup
-	entered, leave := make(chan struct{}, 1), make(chan struct{})
-	wg.Go(func() {
-		if _, err := n.Cluster().Request("1", kind, fail{entered, leave}); !errors.Is(err, cluster.ErrFailed) {
-			t.Errorf("error %v", err)
-		}
+	synctest.Test(t, func(t *testing.T) {
+		n := start(t, nil)
+		var wg sync.WaitGroup
+		entered, leave := make(chan struct{}, 1), make(chan struct{})
+		wg.Go(func() {
+			if _, err := n.Cluster().Request("1", kind, fail{entered, leave}); !errors.Is(err, cluster.ErrFailed) {
+				t.Errorf("error %v", err)
+			}
+		})
+		<-entered
+		old := n.Lookup("1", kind)
+		wg.Go(func() {
+			if next := ask(t, n, "1", whoAreYou{}).pid; next.GetId() == old.GetId() {
+				t.Error("the activation that panicked goes on")
+			}
+		})
+		synctest.Wait() // it waits in the mailbox
+		close(leave)
+		wg.Wait()
 	})
-	<-entered
-	old := n.Lookup("1", kind)
-	wg.Go(func() {
-		if next := ask(t, n, "1", whoAreYou{}).pid; next.Id == old.Id {
-			t.Error("the activation that panicked goes on")
-		}
-	})
-	for cluster.Queued(n, old) < 1 {
-		<-time.After(time.Millisecond)
-	}
-	close(leave)
-	wg.Wait()
 }
 
 func TestPanicWhileStoppingDoesNotHang(t *testing.T) {
@@ -184,26 +184,50 @@ func TestPanicWhileStoppingDoesNotHang(t *testing.T) {
 
 func TestFullMailboxIsBusy(t *testing.T) {
 	t.Parallel()
-	n := start(t, nil)
-	entered, leave := make(chan struct{}, 1), make(chan struct{})
-	var wg sync.WaitGroup
-	wg.Go(func() { ask(t, n, "1", hold{entered, leave}) })
-	<-entered
-	pid := n.Lookup("1", kind)
-	nobody := actor.NewPID(n.System().Address(), "nobody")
-	for range cluster.MaxQueued {
-		n.System().Root.RequestWithCustomSender(pid, whoAreYou{}, nobody)
+	synctest.Test(t, func(t *testing.T) {
+		n := start(t, nil)
+		entered, leave := make(chan struct{}, 1), make(chan struct{})
+		var wg sync.WaitGroup
+		wg.Go(func() { ask(t, n, "1", hold{entered, leave}) })
+		<-entered
+		pid := n.Lookup("1", kind)
+		for range cluster.MaxQueued {
+			n.System().Root.RequestWithCustomSender(pid, whoAreYou{}, pid) // it ignores its own answers
+		}
+		if _, err := n.Cluster().Request("1", kind, whoAreYou{}); !errors.Is(err, cluster.ErrBusy) {
+			t.Errorf("error %v", err)
+		}
+		var taken atomic.Int64
+		n.System().Root.Send(pid, silence{&taken}) // without a sender: always taken
+		close(leave)
+		synctest.Wait() // the mailbox has emptied
+		if ask(t, n, "1", whoAreYou{}).pid.GetId() != pid.GetId() {
+			t.Error("a full mailbox cost the activation")
+		}
+		wg.Wait()
+		if taken.Load() != 1 {
+			t.Error("a message without a sender was refused")
+		}
+	})
+}
+
+func TestABacklogThatNeverEmptiesTakesNoMoreRoom(t *testing.T) {
+	t.Parallel()
+	m := cluster.NewBacklog()
+	for range 100 {
+		m.Post()
 	}
-	if _, err := n.Cluster().Request("1", kind, whoAreYou{}); !errors.Is(err, cluster.ErrBusy) {
-		t.Errorf("error %v", err)
+	for range 100_000 {
+		m.Post()
+		m.Take()
 	}
-	var taken atomic.Int64
-	n.System().Root.Send(pid, silence{&taken}) // without a sender: always taken
-	close(leave)
-	ask(t, n, "1", whoAreYou{})
-	wg.Wait()
-	if taken.Load() != 1 {
-		t.Error("a message without a sender was refused")
+	if room := m.Room(); room > 1000 {
+		t.Errorf("100 messages wait in the room for %d", room)
+	}
+	for i := range 100 {
+		if got, want := m.Take(), 100_000+i; got != want {
+			t.Fatalf("message %d came as the one after %d others", got, want)
+		}
 	}
 }
 

@@ -66,18 +66,18 @@ func (e *eviction) acquire(ctx context.Context) error {
 
 // claim makes pid pending in e, unless it has ended already.
 func (p *placement) claim(e *eviction, s *shard, pid *actor.PID) bool {
-	_, identity, _ := parseName(pid.Id)
+	_, identity, _ := parseName(pid.GetId())
 	number, numeric := parseNumber(identity)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.leaving[pid.Id] == nil {
-		if registered := s.get(identity, number, numeric); registered == nil || registered.Id != pid.Id {
+	if s.leaving[pid.GetId()] == nil {
+		if registered := s.get(identity, number, numeric); registered == nil || registered.GetId() != pid.GetId() {
 			return false
 		}
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	e.pending[pid.Id] = struct{}{}
+	e.pending[pid.GetId()] = struct{}{}
 	return true
 }
 
@@ -86,8 +86,8 @@ func (p *placement) released(pid *actor.PID) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, e := range p.evictions {
-		if _, pending := e.pending[pid.Id]; pending {
-			delete(e.pending, pid.Id)
+		if _, pending := e.pending[pid.GetId()]; pending {
+			delete(e.pending, pid.GetId())
 			<-e.slots
 		}
 	}
@@ -98,7 +98,7 @@ func (s *shard) matching(match func(identity string) bool) []*actor.PID {
 	defer s.mu.Unlock()
 	var pids []*actor.PID
 	add := func(pid *actor.PID) {
-		if _, identity, ok := parseName(pid.Id); ok && match(identity) {
+		if _, identity, ok := parseName(pid.GetId()); ok && match(identity) {
 			pids = append(pids, pid)
 		}
 	}

@@ -1,10 +1,6 @@
 package cluster
 
-import (
-	"crypto/tls"
-
-	"github.com/asynkron/protoactor-go/actor"
-)
+import "crypto/tls"
 
 // MaxQueued is the bound of a mailbox.
 const MaxQueued = maxQueued
@@ -12,10 +8,27 @@ const MaxQueued = maxQueued
 // TLS returns the credentials of a node with a port.
 func TLS(n *Node) *tls.Config { return n.tls }
 
-// Queued returns how many messages wait for an activation.
-func Queued(n *Node, pid *actor.PID) int {
-	if p, ok := n.placement.processes.get(pid); ok {
-		return p
-	}
-	return 0
+// Backlog is a mailbox whose grain is always busy: nothing is delivered but what
+// Take takes. Messages are numbers, in the order in which they are posted.
+type Backlog struct {
+	mailbox mailbox
+	posted  int
 }
+
+// NewBacklog returns an empty one.
+func NewBacklog() *Backlog { return &Backlog{mailbox: mailbox{running: true}} }
+
+// Post posts the next message.
+func (b *Backlog) Post() {
+	b.mailbox.PostUserMessage(b.posted)
+	b.posted++
+}
+
+// Take takes the oldest message.
+func (b *Backlog) Take() any {
+	message, _, _ := b.mailbox.next()
+	return message
+}
+
+// Room returns how many messages the mailbox has memory for.
+func (b *Backlog) Room() int { return cap(b.mailbox.user) }

@@ -67,6 +67,13 @@ func (m *mailbox) PostUserMessage(message any) {
 			return
 		}
 	}
+	if len(m.user) == cap(m.user) && m.head > len(m.user)/2 {
+		// A grain that never catches up would otherwise keep the place of all that
+		// it was ever sent.
+		n := copy(m.user, m.user[m.head:])
+		clear(m.user[n:])
+		m.user, m.head = m.user[:n], 0
+	}
 	m.user = append(m.user, message)
 	m.schedule()
 }

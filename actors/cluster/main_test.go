@@ -99,9 +99,9 @@ func start(tb testing.TB, change func(*cluster.Config)) *cluster.Node {
 }
 
 // ask sends a request and wants a *self.
-func ask(tb testing.TB, n *cluster.Node, identity string, message any, opts ...pcluster.GrainCallOption) *self {
+func ask(tb testing.TB, n *cluster.Node, identity string, message any) *self {
 	tb.Helper()
-	answer, err := n.Cluster().Request(identity, kind, message, opts...)
+	answer, err := n.Cluster().Request(identity, kind, message)
 	if err != nil {
 		tb.Fatalf("request to %s: %v", identity, err)
 	}

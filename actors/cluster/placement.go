@@ -75,7 +75,7 @@ func (p *placement) addKind(k *cluster.Kind) error {
 	t.props = k.Props.Clone(
 		actor.WithMailbox(func() actor.Mailbox { return &mailbox{placement: p} }),
 		actor.WithOnInit(func(ctx actor.Context) {
-			_, identity, _ := parseName(ctx.Self().Id)
+			_, identity, _ := parseName(ctx.Self().GetId())
 			cluster.SetClusterIdentity(ctx, cluster.NewClusterIdentity(identity, t.kind))
 		}),
 	)
@@ -140,20 +140,20 @@ func (p *placement) deregister(identity, kind string, pid *actor.PID) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	registered := s.get(identity, number, numeric)
-	if registered == nil || registered.Id != pid.Id {
+	if registered == nil || registered.GetId() != pid.GetId() {
 		return false
 	}
 	s.remove(identity, number, numeric)
 	if s.leaving == nil {
 		s.leaving = make(map[string]*actor.PID)
 	}
-	s.leaving[registered.Id] = registered
+	s.leaving[registered.GetId()] = registered
 	return true
 }
 
 // terminated forgets an activation that has ended. Twice is harmless.
 func (p *placement) terminated(pid *actor.PID) {
-	kind, identity, ok := parseName(pid.Id)
+	kind, identity, ok := parseName(pid.GetId())
 	if !ok || p.kinds[kind] == nil {
 		return
 	}
@@ -161,10 +161,10 @@ func (p *placement) terminated(pid *actor.PID) {
 	s := p.kinds[kind].shard(identity, number, numeric)
 	s.mu.Lock()
 	known := true
-	if registered := s.get(identity, number, numeric); registered != nil && registered.Id == pid.Id {
+	if registered := s.get(identity, number, numeric); registered != nil && registered.GetId() == pid.GetId() {
 		s.remove(identity, number, numeric)
-	} else if _, known = s.leaving[pid.Id]; known {
-		delete(s.leaving, pid.Id)
+	} else if _, known = s.leaving[pid.GetId()]; known {
+		delete(s.leaving, pid.GetId())
 	}
 	s.mu.Unlock()
 	if known {
@@ -177,7 +177,7 @@ func (p *placement) terminated(pid *actor.PID) {
 func (p *placement) SendSystemMessage(_ *actor.PID, message any) {
 	switch m := message.(type) {
 	case *actor.Terminated:
-		p.terminated(m.Who)
+		p.terminated(m.GetWho())
 	case *actor.Failure:
 		p.system.Root.Stop(m.Who)
 	}
@@ -193,7 +193,7 @@ func (p *placement) Stop(*actor.PID) {}
 // unwinds, so the stack says where.
 func (p *placement) panicked(pid *actor.PID, reason any) {
 	p.metrics.panics.Inc()
-	p.logger.Error("a grain panicked and is stopped", "grain", pid.Id, "reason", reason, "stack", string(debug.Stack()))
+	p.logger.Error("a grain panicked and is stopped", "grain", pid.GetId(), "reason", reason, "stack", string(debug.Stack()))
 }
 
 func (t *table) shard(identity string, number uint64, numeric bool) *shard {

@@ -55,7 +55,7 @@ func TestIdentitiesStayApart(t *testing.T) {
 			t.Errorf("grain %q believes to be %q", identity, s.identity)
 		}
 		pid := n.Lookup(identity, kind)
-		if pid == nil || pid.Id != s.pid.Id {
+		if pid == nil || pid.GetId() != s.pid.GetId() {
 			t.Errorf("lookup of %q: %v, it is %v", identity, pid, s.pid)
 		}
 		if other, taken := seen[pid]; taken {
@@ -80,19 +80,19 @@ func TestDeregisteredActivationLivesOnBesideTheNext(t *testing.T) {
 		t.Fatal("deregistered twice")
 	}
 	next := ask(t, n, "1", whoAreYou{}).pid
-	if next.Id == old.Id {
+	if next.GetId() == old.GetId() {
 		t.Fatal("the deregistered activation was found again")
 	}
 	if n.Count() != 2 {
 		t.Fatalf("count %d while both live", n.Count())
 	}
 	answer, err := n.System().Root.RequestFuture(old, whoAreYou{}, -1).Result()
-	if s, ok := answer.(*self); err != nil || !ok || s.pid.Id != old.Id {
+	if s, ok := answer.(*self); err != nil || !ok || s.pid.GetId() != old.GetId() {
 		t.Fatalf("the old activation does not answer: %v, %v", answer, err)
 	}
 	n.System().Root.Stop(old)
 	<-ended
-	if pid := n.Lookup("1", kind); pid == nil || pid.Id != next.Id {
+	if pid := n.Lookup("1", kind); pid == nil || pid.GetId() != next.GetId() {
 		t.Fatalf("the end of the old activation took the new one with it: %v", pid)
 	}
 }

@@ -46,7 +46,7 @@ func newRemoteConfig(listen string, tlsConfig *tls.Config) (*remote.Config, erro
 	if err != nil {
 		return nil, fmt.Errorf("listen address %q: %w", listen, err)
 	}
-	return remote.Configure(host, int(port), //nolint:gosec // 16 bits
+	return remote.Configure(host, int(port),
 		remote.WithEndpointWriterBatchSize(writeBatch),
 		remote.WithServerOptions(
 			grpc.Creds(credentials.NewTLS(tlsConfig)),

@@ -47,7 +47,7 @@ func (s *State) Apply(e Event) {
 	case ActivityErased:
 		s.remember(RecentEvent{ID: e.EventID, Erased: true})
 	case ActivityDeleted:
-		s.forgetContent(e.EventID)
+		s.remember(RecentEvent{ID: e.EventID, Erased: true})
 	case FollowerAdded:
 		s.Followers.Add(e.Source)
 		s.passed(e.Lane, e.Pos)
@@ -62,8 +62,12 @@ func (s *State) Apply(e Event) {
 	}
 }
 
-// remember notes an event id, dropping the oldest above MaxRecent.
+// remember notes an event id, dropping the oldest above MaxRecent. What was
+// learned of the id before is out of date.
 func (s *State) remember(r RecentEvent) {
+	if _, learned := s.known[r.ID]; learned {
+		s.Learn(r.ID, r.status())
+	}
 	if i := s.recent(r.ID); i >= 0 {
 		s.Recent[i] = r
 		return
@@ -72,14 +76,6 @@ func (s *State) remember(r RecentEvent) {
 		s.Recent = slices.Delete(s.Recent, 0, len(s.Recent)-MaxRecent+1)
 	}
 	s.Recent = append(s.Recent, r)
-}
-
-func (s *State) forgetContent(id string) {
-	if i := s.recent(id); i >= 0 {
-		s.Recent[i].Erased = true
-		return
-	}
-	s.remember(RecentEvent{ID: id, Erased: true})
 }
 
 func (s *State) recent(id string) int {
@@ -125,7 +121,8 @@ func (s *State) preferences() Preferences {
 	return *s.Preferences
 }
 
-// Learn tells s what the database knows of an event id, for the next decision.
+// Learn tells s of an event id what the database knows, or what happened earlier
+// in the turn, for the decisions until Forget.
 func (s *State) Learn(id string, status EventStatus) {
 	if s.known == nil {
 		s.known = make(map[string]EventStatus)
@@ -139,10 +136,7 @@ func (s *State) Forget() { s.known = nil }
 // eventStatus returns what is known of an event id, 0 for nothing.
 func (s *State) eventStatus(id string) EventStatus {
 	if i := s.recent(id); i >= 0 {
-		if s.Recent[i].Erased {
-			return EventErased
-		}
-		return EventRecorded
+		return s.Recent[i].status()
 	}
 	return s.known[id]
 }

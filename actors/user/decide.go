@@ -29,6 +29,8 @@ func Decide(s *State, c Command) ([]Event, error) {
 
 	case Follow:
 		switch {
+		case !isID(c.Target):
+			return nil, ErrNotRegistered
 		case c.Target == s.ID:
 			return nil, ErrSelfFollow
 		case s.Following.Contains(c.Target):
@@ -43,6 +45,8 @@ func Decide(s *State, c Command) ([]Event, error) {
 
 	case FollowCrew:
 		switch {
+		case !isID(c.Crew):
+			return nil, invalid("id", crewIDRule)
 		case s.Crew.Contains(c.Crew):
 			return nil, nil
 		case s.Crew.Len() >= MaxFollowed:
@@ -56,6 +60,8 @@ func Decide(s *State, c Command) ([]Event, error) {
 		return one(CrewUnfollowed{Crew: c.Crew, At: s.recordedAt(c.At)})
 	case FollowStudio:
 		switch {
+		case !isID(c.Studio):
+			return nil, invalid("id", studioIDRule)
 		case s.Studios.Contains(c.Studio):
 			return nil, nil
 		case s.Studios.Len() >= MaxFollowed:
@@ -87,7 +93,7 @@ func Decide(s *State, c Command) ([]Event, error) {
 		return one(ActivityDeleted{EventID: c.EventID, At: s.recordedAt(c.At)})
 
 	case AddFollower:
-		if s.applied(c.Lane, c.Pos) || s.Followers.Contains(c.Source) {
+		if s.applied(c.Lane, c.Pos) || s.Followers.Contains(c.Source) || !isID(c.Source) {
 			return nil, nil
 		}
 		return one(FollowerAdded{Source: c.Source, Lane: c.Lane, Pos: c.Pos, FollowedAt: c.At, At: s.recordedAt(c.At)})
@@ -129,6 +135,8 @@ func decideDeleted(c Command) ([]Event, error) {
 	switch c.(type) {
 	case RemoveFollower, Sever, Delete:
 		return nil, nil
+	case Register, UpdateProfile, SetPreferences, SetPrivacy, Follow, Unfollow, FollowCrew, UnfollowCrew,
+		FollowStudio, UnfollowStudio, RecordActivity, DeleteActivity, AddFollower:
 	}
 	return nil, ErrDeleted
 }
@@ -179,6 +187,9 @@ func decidePreferences(s *State, c SetPreferences) ([]Event, error) {
 	p.Notifications = maps.Clone(p.Notifications)
 	if c.ResetNotifications {
 		p.Notifications = DefaultPreferences().Notifications
+	}
+	if p.Notifications == nil {
+		p.Notifications = make(map[string]bool, len(c.Notifications))
 	}
 	for key, wanted := range c.Notifications {
 		if wanted == nil {

@@ -3,7 +3,7 @@ package user
 // Refusal says why a command was refused. Refusals are constants, compared with
 // errors.Is; their text is a stable code that crosses between nodes and reaches
 // clients. The edge maps each to a status and a message.
-type Refusal string
+type Refusal string //nolint:errname // a refusal is an expected answer, and the word of the design
 
 // Error returns the code.
 func (r Refusal) Error() string { return string(r) }

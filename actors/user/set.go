@@ -15,12 +15,16 @@ import (
 // change its form with every step.
 const setSmall = 1024
 
-// Set is a set of positive ids. Small sets are a sorted slice, 8 bytes an id;
-// above setSmall ids it is a roaring bitmap. The zero Set is empty.
+// Set is a set of positive ids; what is not positive is never in it. Small sets
+// are a sorted slice, 8 bytes an id; above setSmall ids it is a roaring bitmap.
+// The zero Set is empty.
 type Set[T ~uint64 | ~int64] struct {
 	small []T
 	big   *roaring64.Bitmap // nil while small
 }
+
+// isID reports whether id can be in a Set: from 1 to the greatest int64.
+func isID[T ~uint64 | ~int64](id T) bool { return id > 0 && uint64(id) <= math.MaxInt64 }
 
 // Len returns the number of ids.
 func (s *Set[T]) Len() int {
@@ -39,8 +43,12 @@ func (s *Set[T]) Contains(id T) bool {
 	return found
 }
 
-// Add puts id into s and reports whether it was not there.
+// Add puts id into s and reports whether it was not there. What is not positive
+// stays out.
 func (s *Set[T]) Add(id T) bool {
+	if !isID(id) {
+		return false
+	}
 	if s.big != nil {
 		return s.big.CheckedAdd(uint64(id))
 	}
@@ -97,7 +105,7 @@ func (s *Set[T]) All() iter.Seq[T] {
 			return
 		}
 		for it := s.big.Iterator(); it.HasNext(); {
-			if !yield(T(it.Next())) { //nolint:gosec // was a T when it was added
+			if !yield(T(it.Next())) {
 				return
 			}
 		}
@@ -172,6 +180,9 @@ func DecodeSet[T ~uint64 | ~int64](b []byte) (Set[T], error) {
 }
 
 func decodeSlice[T ~uint64 | ~int64](b []byte) (Set[T], error) {
+	if len(b) == 0 {
+		return Set[T]{}, errSet
+	}
 	var s Set[T]
 	last := uint64(0)
 	for len(b) > 0 {
@@ -181,7 +192,7 @@ func decodeSlice[T ~uint64 | ~int64](b []byte) (Set[T], error) {
 		}
 		b = b[n:]
 		last += diff
-		s.small = append(s.small, T(last)) //nolint:gosec // at most MaxInt64
+		s.small = append(s.small, T(last))
 	}
 	s.small = slices.Clip(s.small)
 	return s, nil
@@ -194,6 +205,11 @@ func decodeBitmap[T ~uint64 | ~int64](b []byte) (s Set[T], err error) {
 			s, err = Set[T]{}, errSet
 		}
 	}()
+	// It also makes room for as many parts as the first number says, before it
+	// looks for them.
+	if len(b) < 8 || bitmapParts(b) > uint64(len(b))/minBitmapPart {
+		return Set[T]{}, errSet
+	}
 	big := roaring64.New()
 	if err := big.UnmarshalBinary(b); err != nil {
 		return Set[T]{}, fmt.Errorf("%w: %w", errSet, err)
@@ -201,16 +217,29 @@ func decodeBitmap[T ~uint64 | ~int64](b []byte) (s Set[T], err error) {
 	if err := big.Validate(); err != nil {
 		return Set[T]{}, fmt.Errorf("%w: %w", errSet, err)
 	}
-	if big.GetCardinality() <= setSmall/2 || big.Minimum() == 0 || big.Maximum() > math.MaxInt64 {
+	if big.GetCardinality() <= setSmall/2 || big.Minimum() == 0 || big.Maximum() > math.MaxInt64 ||
+		big.GetSerializedSizeInBytes() != uint64(len(b)) {
 		return Set[T]{}, errSet
 	}
 	return Set[T]{big: big}, nil
 }
 
+// minBitmapPart is the least number of bytes that a part of an encoded bitmap
+// takes: its key and the header of a bitmap of 32 bits.
+const minBitmapPart = 12
+
+// bitmapParts reads the number of parts at the start of an encoded bitmap.
+func bitmapParts(b []byte) (n uint64) {
+	for i := range 8 {
+		n |= uint64(b[i]) << (8 * i)
+	}
+	return n
+}
+
 func collect[T ~uint64 | ~int64](big *roaring64.Bitmap) []T {
 	ids := make([]T, 0, big.GetCardinality())
 	for it := big.Iterator(); it.HasNext(); {
-		ids = append(ids, T(it.Next())) //nolint:gosec // was a T when it was added
+		ids = append(ids, T(it.Next()))
 	}
 	return ids
 }
@@ -223,7 +252,8 @@ func appendUvarint(b []byte, x uint64) []byte {
 	return append(b, byte(x))
 }
 
-// uvarint returns the number at the start of b and its length, 0 if there is none.
+// uvarint returns the number at the start of b and its length, 0 if there is none
+// in its shortest form.
 func uvarint(b []byte) (x uint64, n int) {
 	for i, c := range b {
 		if i == 9 {
@@ -231,6 +261,9 @@ func uvarint(b []byte) (x uint64, n int) {
 		}
 		x |= uint64(c&0x7f) << (7 * i)
 		if c < 0x80 {
+			if c == 0 && i > 0 {
+				return 0, 0
+			}
 			return x, i + 1
 		}
 	}

@@ -38,8 +38,8 @@ type State struct {
 	// index is what makes ids exact.
 	Recent []RecentEvent
 
-	// known holds event ids that the shell learned from the database for the
-	// next decision. See Learn.
+	// known holds event ids that the shell learned of for its next decisions. See
+	// Learn.
 	known map[string]EventStatus
 }
 
@@ -53,6 +53,13 @@ type LaneMark struct {
 type RecentEvent struct {
 	ID     string
 	Erased bool
+}
+
+func (r RecentEvent) status() EventStatus {
+	if r.Erased {
+		return EventErased
+	}
+	return EventRecorded
 }
 
 // MaxRecent bounds State.Recent.

@@ -183,14 +183,19 @@ func ParsePicture(s string, uid UID) (string, error) {
 	return s, nil
 }
 
+const (
+	crewIDRule   = "Crew member id must be a positive 64-bit integer"
+	studioIDRule = "Studio id must be a positive 64-bit integer"
+)
+
 // ParseCrewID returns the id of a crew member: a positive 64-bit integer.
 func ParseCrewID(s string) (int64, error) {
-	return parseID(s, "Crew member id must be a positive 64-bit integer")
+	return parseID(s, crewIDRule)
 }
 
 // ParseStudioID returns the id of a studio: a positive 64-bit integer.
 func ParseStudioID(s string) (int64, error) {
-	return parseID(s, "Studio id must be a positive 64-bit integer")
+	return parseID(s, studioIDRule)
 }
 
 // parseID accepts one spelling of each number: digits, no sign, no leading zero.

@@ -1,7 +1,9 @@
 package usergrain
 
 import (
+	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -46,7 +48,7 @@ func EncodeEvent(e user.Event) (kind persistence.Kind, eventID string, payload [
 		// In the payload, not in the column, where the id must stay unique.
 		kind, m = persistence.KindActivityDeleted, &kithv1.ActivityDeleted{EventId: e.EventID}
 	case user.FollowerAdded:
-		kind, m = persistence.KindFollowerAdded, &kithv1.FollowerAdded{Source: uint64(e.Source), Lane: uint32(e.Lane), Pos: e.Pos, FollowedAtUs: e.FollowedAt.UnixMicro()}
+		kind, m = persistence.KindFollowerAdded, &kithv1.FollowerAdded{Source: uint64(e.Source), Lane: uint32(e.Lane), Pos: e.Pos, FollowedAtUs: toMicro(e.FollowedAt)}
 	case user.FollowerRemoved:
 		kind, m = persistence.KindFollowerRemoved, &kithv1.FollowerRemoved{Source: uint64(e.Source), Lane: uint32(e.Lane), Pos: e.Pos}
 	case user.Severed:
@@ -62,95 +64,137 @@ func EncodeEvent(e user.Event) (kind persistence.Kind, eventID string, payload [
 }
 
 // DecodeRecord returns the event that a record stores. It never panics: a record
-// that cannot be read is an error.
+// that cannot be read, or that says what no EncodeEvent wrote, is an error.
 func DecodeRecord(r *persistence.Record) (user.Event, error) {
+	e, err := decodeRecord(r)
+	if err != nil {
+		return nil, fmt.Errorf("decode record of kind %d: %w", r.Kind, err)
+	}
+	return e, nil
+}
+
+func decodeRecord(r *persistence.Record) (user.Event, error) {
 	at := r.At.UTC()
 	switch r.Kind {
 	case persistence.KindRegistered:
 		var m kithv1.Registered
-		if err := unmarshal(r, &m); err != nil {
+		if err := proto.Unmarshal(r.Payload, &m); err != nil {
 			return nil, err
 		}
 		uid, err := uidFromBytes(m.GetUid())
-		if err != nil {
-			return nil, err
-		}
-		return user.Registered{ID: r.User, UID: uid, Username: m.GetUsername(), Name: m.GetName(), Email: m.GetEmail(), At: at}, nil
+		return user.Registered{ID: r.User, UID: uid, Username: m.GetUsername(), Name: m.GetName(), Email: m.GetEmail(), At: at}, errors.Join(err, checkIDs(uint64(r.User)))
 	case persistence.KindProfileUpdated:
 		var m kithv1.ProfileUpdated
-		err := unmarshal(r, &m)
+		err := proto.Unmarshal(r.Payload, &m)
 		return user.ProfileUpdated{Name: m.GetName(), Picture: m.GetPicture(), Role: user.Role(m.GetRole()), Bio: m.GetBio(), Email: m.GetEmail(), At: at}, err
 	case persistence.KindPreferencesSet:
 		var m kithv1.PreferencesSet
-		err := unmarshal(r, &m)
+		err := proto.Unmarshal(r.Payload, &m)
 		return user.PreferencesSet{Preferences: preferencesFromProto(m.GetPreferences()), At: at}, err
 	case persistence.KindPrivacySet:
 		var m kithv1.PrivacySet
-		err := unmarshal(r, &m)
+		err := proto.Unmarshal(r.Payload, &m)
 		return user.PrivacySet{Privacy: privacyFromProto(m.GetPrivacy()), At: at}, err
 	case persistence.KindFollowed:
 		var m kithv1.Followed
-		err := unmarshal(r, &m)
-		return user.Followed{Target: user.ID(m.GetTarget()), At: at}, err
+		err := proto.Unmarshal(r.Payload, &m)
+		return user.Followed{Target: user.ID(m.GetTarget()), At: at}, errors.Join(err, checkIDs(m.GetTarget()))
 	case persistence.KindUnfollowed:
 		var m kithv1.Unfollowed
-		err := unmarshal(r, &m)
-		return user.Unfollowed{Target: user.ID(m.GetTarget()), At: at}, err
+		err := proto.Unmarshal(r.Payload, &m)
+		return user.Unfollowed{Target: user.ID(m.GetTarget()), At: at}, errors.Join(err, checkIDs(m.GetTarget()))
 	case persistence.KindCrewFollowed:
 		var m kithv1.CrewFollowed
-		err := unmarshal(r, &m)
-		return user.CrewFollowed{Crew: m.GetCrew(), At: at}, err
+		err := proto.Unmarshal(r.Payload, &m)
+		return user.CrewFollowed{Crew: m.GetCrew(), At: at}, errors.Join(err, checkPositive(m.GetCrew()))
 	case persistence.KindCrewUnfollowed:
 		var m kithv1.CrewUnfollowed
-		err := unmarshal(r, &m)
-		return user.CrewUnfollowed{Crew: m.GetCrew(), At: at}, err
+		err := proto.Unmarshal(r.Payload, &m)
+		return user.CrewUnfollowed{Crew: m.GetCrew(), At: at}, errors.Join(err, checkPositive(m.GetCrew()))
 	case persistence.KindStudioFollowed:
 		var m kithv1.StudioFollowed
-		err := unmarshal(r, &m)
-		return user.StudioFollowed{Studio: m.GetStudio(), At: at}, err
+		err := proto.Unmarshal(r.Payload, &m)
+		return user.StudioFollowed{Studio: m.GetStudio(), At: at}, errors.Join(err, checkPositive(m.GetStudio()))
 	case persistence.KindStudioUnfollowed:
 		var m kithv1.StudioUnfollowed
-		err := unmarshal(r, &m)
-		return user.StudioUnfollowed{Studio: m.GetStudio(), At: at}, err
+		err := proto.Unmarshal(r.Payload, &m)
+		return user.StudioUnfollowed{Studio: m.GetStudio(), At: at}, errors.Join(err, checkPositive(m.GetStudio()))
 	case persistence.KindActivityRecorded:
 		var m kithv1.ActivityRecorded
-		err := unmarshal(r, &m)
+		err := proto.Unmarshal(r.Payload, &m)
 		a := activityFromProto(m.GetActivity())
 		a.EventID = r.EventID
-		return user.ActivityRecorded{Activity: a, At: at}, err
+		return user.ActivityRecorded{Activity: a, At: at}, errors.Join(err, checkEventID(r.EventID), checkPositive(a.MovieID), checkMicros(m.GetActivity().GetOccurredAtUs()))
 	case persistence.KindActivityErased:
-		return user.ActivityErased{EventID: r.EventID, At: at}, nil
+		return user.ActivityErased{EventID: r.EventID, At: at}, checkEventID(r.EventID)
 	case persistence.KindActivityDeleted:
 		var m kithv1.ActivityDeleted
-		err := unmarshal(r, &m)
-		return user.ActivityDeleted{EventID: m.GetEventId(), At: at}, err
+		err := proto.Unmarshal(r.Payload, &m)
+		return user.ActivityDeleted{EventID: m.GetEventId(), At: at}, errors.Join(err, checkEventID(m.GetEventId()))
 	case persistence.KindFollowerAdded:
 		var m kithv1.FollowerAdded
-		err := unmarshal(r, &m)
-		if err == nil && m.GetLane() >= persistence.LaneCount {
-			err = fmt.Errorf("decode record of kind %d: lane %d does not exist", r.Kind, m.GetLane())
-		}
+		err := proto.Unmarshal(r.Payload, &m)
+		err = errors.Join(err, checkIDs(m.GetSource(), m.GetPos()), checkLane(m.GetLane()), checkMicros(m.GetFollowedAtUs()))
 		return user.FollowerAdded{Source: user.ID(m.GetSource()), Lane: uint8(m.GetLane()), Pos: m.GetPos(), FollowedAt: fromMicro(m.GetFollowedAtUs()), At: at}, err //nolint:gosec // checked above
 	case persistence.KindFollowerRemoved:
 		var m kithv1.FollowerRemoved
-		err := unmarshal(r, &m)
-		if err == nil && m.GetLane() >= persistence.LaneCount {
-			err = fmt.Errorf("decode record of kind %d: lane %d does not exist", r.Kind, m.GetLane())
-		}
+		err := proto.Unmarshal(r.Payload, &m)
+		err = errors.Join(err, checkIDs(m.GetSource(), m.GetPos()), checkLane(m.GetLane()))
 		return user.FollowerRemoved{Source: user.ID(m.GetSource()), Lane: uint8(m.GetLane()), Pos: m.GetPos(), At: at}, err //nolint:gosec // checked above
 	case persistence.KindSevered:
 		var m kithv1.Severed
-		err := unmarshal(r, &m)
-		return user.Severed{Gone: user.ID(m.GetGone()), At: at}, err
+		err := proto.Unmarshal(r.Payload, &m)
+		return user.Severed{Gone: user.ID(m.GetGone()), At: at}, errors.Join(err, checkIDs(m.GetGone()))
 	case persistence.KindDeleted:
 		return user.Deleted{At: at}, nil
 	}
-	return nil, fmt.Errorf("decode record: unknown kind %d", r.Kind)
+	return nil, errors.New("unknown kind")
 }
 
-func unmarshal(r *persistence.Record, m proto.Message) error {
-	if err := proto.Unmarshal(r.Payload, m); err != nil {
-		return fmt.Errorf("decode record of kind %d: %w", r.Kind, err)
+// checkIDs refuses what is no id, or no position: both are dense from 1 and fit
+// the signed integers of every database.
+func checkIDs(ids ...uint64) error {
+	for _, id := range ids {
+		if id == 0 || id > math.MaxInt64 {
+			return fmt.Errorf("%d is not from 1 to %d", id, math.MaxInt64)
+		}
+	}
+	return nil
+}
+
+func checkPositive(id int64) error {
+	if id <= 0 {
+		return fmt.Errorf("%d is not positive", id)
+	}
+	return nil
+}
+
+func checkLane(lane uint32) error {
+	if lane >= persistence.LaneCount {
+		return fmt.Errorf("lane %d does not exist", lane)
+	}
+	return nil
+}
+
+func checkEventID(id string) error {
+	if id == "" {
+		return errors.New("the event id is missing")
+	}
+	return nil
+}
+
+// The first and the last microsecond of the years 1 to 9999, outside of which a
+// time has no JSON.
+const (
+	minMicros = -62_135_596_800_000_000
+	maxMicros = 253_402_300_799_999_999
+)
+
+func checkMicros(times ...int64) error {
+	for _, us := range times {
+		if us < minMicros || us > maxMicros {
+			return fmt.Errorf("the time %d is not in a year of four digits", us)
+		}
 	}
 	return nil
 }
@@ -161,6 +205,9 @@ func uidFromBytes(b []byte) (user.UID, error) {
 		return uid, fmt.Errorf("uid has %d bytes, want %d", len(b), len(uid))
 	}
 	copy(uid[:], b)
+	if uid.IsZero() {
+		return uid, errors.New("uid is zero")
+	}
 	return uid, nil
 }
 

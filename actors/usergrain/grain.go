@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -31,9 +32,13 @@ const (
 // NewKind returns the kind of user grains. Activations find their Host through
 // the actor system. The library's idle timeout is off: it races, and the sweeper
 // passivates.
-func NewKind() *pcluster.Kind {
+func NewKind() *pcluster.Kind { return kind() }
+
+// kind is made once: the generated code keeps the factory in a variable of the
+// process.
+var kind = sync.OnceValue(func() *pcluster.Kind { //nolint:gochecknoglobals // see above
 	return kithv1.NewUserKind(func() kithv1.User { return &Grain{} }, 0)
-}
+})
 
 // phase is where an activation stands.
 type phase uint8
@@ -165,9 +170,25 @@ func (g *Grain) accept(ctx actor.Context, r request) {
 	case len(g.waiting) >= maxWaiting: // full: nothing was decided, the caller may come again
 		g.answer(r, failure(ErrBusy))
 	default:
-		g.waiting = append(g.waiting, r)
+		g.wait(r)
 		g.decide(ctx)
 	}
+}
+
+// wait adds requests behind those that wait.
+func (g *Grain) wait(requests ...request) {
+	g.waiting = append(g.waiting, requests...)
+	g.host.waiting.Add(int64(len(requests)))
+}
+
+// take takes the first n of those that wait.
+func (g *Grain) take(n int) []request {
+	taken := g.waiting[:n:n]
+	if g.waiting = g.waiting[n:]; len(g.waiting) == 0 {
+		g.waiting = nil // idle users are many
+	}
+	g.host.waiting.Add(int64(-n))
+	return taken
 }
 
 func (g *Grain) loaded(ctx actor.Context, m *loaded) {
@@ -178,9 +199,7 @@ func (g *Grain) loaded(ctx actor.Context, m *loaded) {
 		if errors.Is(m.err, ErrBroken) {
 			g.host.cfg.Logger.Error("a user does not activate: the stored history cannot be read; run kith verify", "user_id", g.id, "error", m.err)
 		}
-		waiting := g.waiting
-		g.waiting = nil
-		g.answerAll(waiting, failure(m.err))
+		g.answerAll(g.take(len(g.waiting)), failure(m.err))
 		g.end(ctx, "load failed")
 		return
 	}
@@ -202,9 +221,7 @@ func (g *Grain) decide(ctx actor.Context) {
 		// First the place, then the decision: memory is never ahead of a journal
 		// that the turn cannot be submitted to.
 		if err := g.host.cfg.Committer.Reserve(); err != nil {
-			waiting := g.waiting
-			g.waiting = nil
-			g.answerAll(waiting, failure(committerError(err)))
+			g.answerAll(g.take(len(g.waiting)), failure(committerError(err)))
 			return
 		}
 		t := newTurn(&g.state)
@@ -214,10 +231,7 @@ func (g *Grain) decide(ctx actor.Context) {
 			n++
 		}
 		g.state.Forget()
-		t.requests = g.waiting[:n:n]
-		if g.waiting = g.waiting[n:]; len(g.waiting) == 0 {
-			g.waiting = nil
-		}
+		t.requests = g.take(n)
 		if len(t.row.Records) == 0 {
 			g.host.cfg.Committer.Unreserve()
 			g.reply(t)
@@ -320,7 +334,7 @@ func (g *Grain) redo(ctx actor.Context, t *turn, o persistence.Outcome) {
 		}
 	}
 	g.conflicts = o.Conflicts
-	g.waiting = append(slices.Clone(again), g.waiting...)
+	g.wait(append(again[:len(again):len(again)], g.take(len(g.waiting))...)...)
 	g.load(ctx)
 }
 
@@ -348,9 +362,7 @@ func (g *Grain) end(ctx actor.Context, reason string) {
 // tells the caller's node that this one did not process them.
 func (g *Grain) moveOn(requests ...request) {
 	g.answerAll(requests, &actor.DeadLetterResponse{})
-	waiting := g.waiting
-	g.waiting = nil
-	g.answerAll(waiting, &actor.DeadLetterResponse{})
+	g.answerAll(g.take(len(g.waiting)), &actor.DeadLetterResponse{})
 }
 
 // reply answers the requests of a turn that committed, or that had nothing to

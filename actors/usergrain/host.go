@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -52,6 +53,7 @@ type Host struct {
 	loader    *loader
 	snapshots chan persistence.Snapshot // full: dropped, the next one covers it
 	active    activations
+	waiting   atomic.Int64 // requests, in all grains
 }
 
 var hostExtension = extensions.NextExtensionID() //nolint:gochecknoglobals // the library identifies extensions by a process-wide number
@@ -78,9 +80,9 @@ func NewHost(cfg Config) (*Host, error) {
 	}
 	h := &Host{
 		cfg:       cfg,
-		metrics:   newMetrics(cfg.Registerer),
 		snapshots: make(chan persistence.Snapshot, maxQueuedSnapshots),
 	}
+	h.metrics = newMetrics(cfg.Registerer, h)
 	h.loader = newLoader(h)
 	return h, nil
 }

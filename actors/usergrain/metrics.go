@@ -11,7 +11,7 @@ type metrics struct {
 	snapshots   *prometheus.CounterVec
 }
 
-func newMetrics(reg prometheus.Registerer) *metrics {
+func newMetrics(reg prometheus.Registerer, h *Host) *metrics {
 	m := &metrics{
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "kith_grain_requests_total", Help: "Calls to user grains by result: ok, refused, failed.",
@@ -34,8 +34,14 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Name: "kith_grain_snapshots_total", Help: "Snapshots by result: saved, failed, dropped.",
 		}, []string{"result"}),
 	}
+	waiting := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "kith_grain_waiting_requests", Help: "Requests that wait in grains for a turn.",
+	}, func() float64 { return float64(h.waiting.Load()) })
+	loadedGrains := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "kith_grain_loaded", Help: "Activations that hold their user's state.",
+	}, func() float64 { return float64(h.active.len()) })
 	if reg != nil {
-		reg.MustRegister(m.requests, m.turnSize, m.loads, m.loadSeconds, m.ends, m.snapshots)
+		reg.MustRegister(waiting, loadedGrains, m.requests, m.turnSize, m.loads, m.loadSeconds, m.ends, m.snapshots)
 	}
 	return m
 }

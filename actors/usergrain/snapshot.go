@@ -1,12 +1,12 @@
 package usergrain
 
 import (
+	"errors"
 	"fmt"
 
 	"google.golang.org/protobuf/proto"
 
 	"kith/actors/user"
-	"kith/persistence"
 	kithv1 "kith/proto/kith/v1"
 )
 
@@ -51,7 +51,7 @@ func DecodeSnapshot(b []byte) (user.State, error) {
 		return user.State{}, fmt.Errorf("decode snapshot: format %d is not %d", m.GetFormat(), snapshotFormat)
 	}
 	uid, err := uidFromBytes(m.GetUid())
-	if err != nil {
+	if err = errors.Join(err, checkSnapshot(&m)); err != nil {
 		return user.State{}, fmt.Errorf("decode snapshot: %w", err)
 	}
 	s := user.State{
@@ -77,13 +77,39 @@ func DecodeSnapshot(b []byte) (user.State, error) {
 		return user.State{}, fmt.Errorf("decode snapshot: studios: %w", err)
 	}
 	for _, a := range m.GetApplied() {
-		if a.GetLane() >= persistence.LaneCount {
-			return user.State{}, fmt.Errorf("decode snapshot: lane %d does not exist", a.GetLane())
-		}
-		s.Applied = append(s.Applied, user.LaneMark{Lane: uint8(a.GetLane()), Pos: a.GetPos()}) //nolint:gosec // checked above
+		s.Applied = append(s.Applied, user.LaneMark{Lane: uint8(a.GetLane()), Pos: a.GetPos()}) //nolint:gosec // checkSnapshot has seen it
 	}
 	for _, r := range m.GetRecent() {
 		s.Recent = append(s.Recent, user.RecentEvent{ID: r.GetId(), Erased: r.GetErased()})
 	}
 	return s, nil
+}
+
+// checkSnapshot refuses what would break a state that is made from m.
+func checkSnapshot(m *kithv1.Snapshot) error {
+	if err := errors.Join(checkIDs(m.GetId(), m.GetVersion()), checkMicros(m.GetCreatedAtUs(), m.GetUpdatedAtUs(), m.GetLastAtUs())); err != nil {
+		return err
+	}
+	if m.GetUpdatedAtUs() > m.GetLastAtUs() {
+		return errors.New("changed after its newest record")
+	}
+	next := uint32(0)
+	for _, a := range m.GetApplied() {
+		if err := errors.Join(checkLane(a.GetLane()), checkIDs(a.GetPos())); err != nil {
+			return err
+		}
+		if a.GetLane() < next {
+			return errors.New("lanes out of order")
+		}
+		next = a.GetLane() + 1
+	}
+	if len(m.GetRecent()) > user.MaxRecent {
+		return fmt.Errorf("%d recent event ids", len(m.GetRecent()))
+	}
+	for _, r := range m.GetRecent() {
+		if err := checkEventID(r.GetId()); err != nil {
+			return err
+		}
+	}
+	return nil
 }

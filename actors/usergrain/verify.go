@@ -47,8 +47,6 @@ type verifier struct {
 	report   Report
 	pairs    map[pair]struct{}    // edges with an effect on its way
 	leaving  map[user.ID]struct{} // deleted, with neighbours not repaired yet
-	parked   map[user.ID]struct{} // targets with parked effects
-	deleted  map[user.ID]struct{} // tombstones seen
 	marks    [persistence.LaneCount]uint64
 	heads    [persistence.LaneCount]uint64
 	perLane  [persistence.LaneCount]uint64 // records seen
@@ -73,7 +71,6 @@ func Verify(ctx context.Context, audit persistence.Audit, progress func(users in
 	v := &verifier{
 		audit: snapshot, progress: progress,
 		pairs: make(map[pair]struct{}), leaving: make(map[user.ID]struct{}),
-		parked: make(map[user.ID]struct{}), deleted: make(map[user.ID]struct{}),
 	}
 	for _, step := range []func(context.Context) error{v.pending, v.users, v.edges} {
 		if err := step(ctx); err != nil {
@@ -126,7 +123,6 @@ func (v *verifier) pending(ctx context.Context) error {
 			v.found(0, "the record at %d/%d cannot be read: its effect is parked", p.Lane, p.Pos)
 			continue
 		}
-		v.parked[p.Target] = struct{}{}
 		records, err := v.audit.Lane(ctx, p.Lane, p.Pos-1, 1)
 		if err != nil {
 			return fmt.Errorf("parked record %d/%d: %w", p.Lane, p.Pos, err)
@@ -203,7 +199,6 @@ func (v *verifier) user(u *persistence.AuditedUser) {
 	}
 	if u.Deleted {
 		v.report.Deleted++
-		v.deleted[u.User] = struct{}{}
 	}
 
 	state := user.State{ID: u.User}
@@ -269,7 +264,10 @@ func (v *verifier) snapshot(u *persistence.AuditedUser, replayed *user.State) {
 // edges looks at the other side of every edge.
 func (v *verifier) edges(ctx context.Context) error {
 	err := v.audit.OneSided(ctx, func(e persistence.OneSidedEdge) error {
-		if _, coming := v.pairs[pair{e.Source, e.Target}]; coming {
+		_, coming := v.pairs[pair{e.Source, e.Target}]
+		_, sourceLeaving := v.leaving[e.Source]
+		_, targetLeaving := v.leaving[e.Target]
+		if coming || sourceLeaving || targetLeaving {
 			return nil
 		}
 		side := "its own list only"

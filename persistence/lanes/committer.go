@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/bits"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -26,14 +25,19 @@ const (
 	ringRecords     = 1024 // of each lane
 	settleBatches   = 2    // committed batches whose answers are still being given
 	maxMissedCards  = 64 << 10
+	defaultLease    = 10 * time.Second
 )
+
+// commitTimeout bounds one commit. It is far above what a database takes that
+// will answer at all, for a commit that is given up has an unknown outcome.
+const commitTimeout = 30 * time.Second
 
 // What becomes of a turn that was not committed for a reason outside it.
 var (
 	// ErrFull: too many turns wait. Nothing was written.
 	ErrFull = errors.New("lanes: too many turns wait")
-	// ErrUnavailable: the database refused the batch, or is away. Nothing was
-	// written.
+	// ErrUnavailable: the database refused the batch, or is away, or the node has
+	// outlived its lease. Nothing was written.
 	ErrUnavailable = errors.New("lanes: the database is not available")
 	// ErrUnknown: the database did not say whether it committed.
 	ErrUnknown = errors.New("lanes: outcome unknown")
@@ -49,7 +53,8 @@ type Config struct {
 	Journal persistence.Journal
 	Lanes   persistence.Lanes
 	Cards   persistence.Cards
-	// Lease is how long the node's ownership outlives its last renewal.
+	// Lease is how long the node's ownership outlives its last renewal. Default
+	// 10 seconds.
 	Lease      time.Duration
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer // nil: not registered
@@ -64,20 +69,32 @@ type Committer struct {
 	rings   [persistence.LaneCount]*Ring
 
 	queue   chan *submission
-	queued  atomic.Int64 // reserved places, bounded by maxQueuedTurns
-	carried *submission  // second turn of a user in one batch: goes into the next
+	queued  atomic.Int64         // reserved places, bounded by maxQueuedTurns
+	carried *submission          // did not fit into a batch: goes into the next
+	users   map[user.ID]struct{} // of the batch that is gathered
 	settle  chan []*submission
 	// unsettled counts the committed batches that settleLoop has not finished.
 	unsettled sync.WaitGroup
 
 	node    atomic.Pointer[persistence.Node]
+	raising atomic.Bool           // the stored epoch may be ahead of node
 	failure atomic.Pointer[error] // why the database is away; nil: it is not
+	leased  atomic.Pointer[time.Time]
 
 	mu       sync.Mutex
 	marks    map[markKey]uint64 // to save with the next batch
-	missed   map[user.ID]struct{}
+	missed   map[user.ID]MissedCard
 	watchers []*Watcher
-	stopped  bool
+	refusal  error // what turns are answered that come now; nil: they are taken
+}
+
+// MissedCard is a card that the cache did not take.
+type MissedCard struct {
+	User    user.ID
+	Version uint64
+	// Deleted says that it was the tombstone of a deletion that is committed, or
+	// whose outcome is unknown: look whether the user's row is gone.
+	Deleted bool
 }
 
 type markKey struct {
@@ -95,18 +112,25 @@ type submission struct {
 // New makes a committer of a node that has acquired the lanes. It reads the
 // heads; Run does the work.
 func New(ctx context.Context, cfg Config, node persistence.Node) (*Committer, error) {
+	if cfg.Journal == nil || cfg.Lanes == nil || cfg.Cards == nil || cfg.Logger == nil {
+		return nil, errors.New("lanes: a committer needs a journal, lanes, cards and a logger")
+	}
+	if cfg.Lease <= 0 {
+		cfg.Lease = defaultLease
+	}
 	heads, err := cfg.Journal.Heads(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("read the heads of the lanes: %w", err)
 	}
 	c := &Committer{
-		cfg:     cfg,
-		metrics: newMetrics(cfg.Registerer),
-		queue:   make(chan *submission, maxQueuedTurns),
-		settle:  make(chan []*submission, settleBatches),
-		marks:   make(map[markKey]uint64),
-		missed:  make(map[user.ID]struct{}),
+		cfg:    cfg,
+		queue:  make(chan *submission, maxQueuedTurns),
+		users:  make(map[user.ID]struct{}, maxBatchTurns),
+		settle: make(chan []*submission, settleBatches),
+		marks:  make(map[markKey]uint64),
+		missed: make(map[user.ID]MissedCard),
 	}
+	c.metrics = newMetrics(cfg.Registerer, c)
 	for lane := range c.rings {
 		c.rings[lane] = newRing(ringRecords, heads[lane])
 	}
@@ -115,10 +139,10 @@ func New(ctx context.Context, cfg Config, node persistence.Node) (*Committer, er
 }
 
 // Reserve takes a place in the queue for a turn that Submit brings later, or
-// returns ErrFull, ErrUnavailable or ErrStopped. Whoever decides first and
-// cannot submit has a state that is ahead of the journal: reserve, then decide.
+// returns ErrFull or ErrUnavailable. Whoever decides first and cannot submit has
+// a state that is ahead of the journal: reserve, then decide.
 func (c *Committer) Reserve() error {
-	if c.failure.Load() != nil {
+	if c.Health() != nil {
 		return ErrUnavailable
 	}
 	if c.queued.Add(1) > maxQueuedTurns {
@@ -132,27 +156,55 @@ func (c *Committer) Reserve() error {
 func (c *Committer) Unreserve() { c.queued.Add(-1) }
 
 // Submit brings a turn for a reserved place. done is called once, from a
-// goroutine of the committer, and must not block.
+// goroutine of the committer or, when no turns are taken at the moment, from
+// within Submit. It must not block.
 func (c *Committer) Submit(turn *persistence.Turn, done func(persistence.Outcome, error)) {
 	s := &submission{turn: turn, done: done}
 	c.mu.Lock()
-	if c.stopped {
+	if s.err = c.refusal; s.err == nil {
+		c.queue <- s // never blocks: every place was reserved
 		c.mu.Unlock()
-		s.err = ErrStopped
-		c.finish(s)
 		return
 	}
-	c.queue <- s // never blocks: every place was reserved
 	c.mu.Unlock()
+	c.finish(s)
+}
+
+// refuse answers all that waits and, until accept, all that comes.
+func (c *Committer) refuse(err error) {
+	c.mu.Lock()
+	c.refusal = err
+	c.mu.Unlock()
+	if s := c.carried; s != nil {
+		c.carried = nil
+		c.finishAll([]*submission{s}, err)
+	}
+	for {
+		select {
+		case s := <-c.queue:
+			c.finishAll([]*submission{s}, err)
+		default:
+			return
+		}
+	}
+}
+
+func (c *Committer) accept() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.refusal = nil
 }
 
 // SaveMarks saves marks with the next batch, or soon after when there is none.
-// A tail that crashes before sees its last records again.
-func (c *Committer) SaveMarks(marks []persistence.Mark) {
+// A mark below one that waits is ignored. A tail that crashes before sees its
+// last records again.
+func (c *Committer) SaveMarks(marks ...persistence.Mark) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, m := range marks {
-		c.marks[markKey{m.Tail, m.Lane}] = m.Pos
+		if k := (markKey{m.Tail, m.Lane}); c.marks[k] < m.Pos {
+			c.marks[k] = m.Pos
+		}
 	}
 }
 
@@ -162,28 +214,32 @@ func (c *Committer) Ring(lane uint8) *Ring { return c.rings[lane] }
 // Node returns the node at its current epoch.
 func (c *Committer) Node() persistence.Node { return *c.node.Load() }
 
-// Health returns nil while commits go through, else why they do not.
+// Health returns nil while commits go through and the lease holds, else why not.
+// Whoever is unhealthy answers nobody: another node may own the lanes by now.
 func (c *Committer) Health() error {
 	if err := c.failure.Load(); err != nil {
 		return *err
 	}
+	if until := c.leased.Load(); until != nil && time.Now().After(*until) {
+		return errLeaseOver
+	}
 	return nil
 }
 
-// MissedCards returns the users whose card the cache did not take since the
-// last call.
-func (c *Committer) MissedCards() []user.ID {
+// MissedCards returns the cards that the cache did not take since the last call,
+// one a user.
+func (c *Committer) MissedCards() []MissedCard {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.missed) == 0 {
 		return nil
 	}
-	ids := make([]user.ID, 0, len(c.missed))
-	for id := range c.missed {
-		ids = append(ids, id)
+	missed := make([]MissedCard, 0, len(c.missed))
+	for _, m := range c.missed {
+		missed = append(missed, m)
 	}
 	clear(c.missed)
-	return ids
+	return missed
 }
 
 // Run commits until ctx ends and all that was submitted is answered. It returns
@@ -192,11 +248,7 @@ func (c *Committer) Run(ctx context.Context) error {
 	var settled sync.WaitGroup
 	settled.Go(c.settleLoop)
 	err := c.commitLoop(ctx)
-
-	c.mu.Lock()
-	c.stopped = true
-	c.mu.Unlock()
-	c.refuseQueued(ErrStopped)
+	c.refuse(ErrStopped)
 	close(c.settle)
 	settled.Wait()
 	return err
@@ -240,33 +292,39 @@ func (c *Committer) commitLoop(ctx context.Context) error {
 
 const markInterval = 250 * time.Millisecond
 
-// gather adds what waits to batch, within its bounds, one turn a user.
+// gather adds what waits to batch, within its bounds, one turn a user. The first
+// that does not fit is carried into the next batch; only a turn that is larger
+// than the bounds by itself exceeds them.
 func (c *Committer) gather(batch []*submission) []*submission {
-	users := make(map[user.ID]struct{}, len(c.queue)+1)
+	clear(c.users)
 	records, bytes := 0, 0
-	add := func(s *submission) bool {
-		if _, twice := users[s.turn.User]; twice {
-			c.carried = s
+	fits := func(s *submission) bool {
+		size := 0
+		for i := range s.turn.Records {
+			size += len(s.turn.Records[i].Payload)
+		}
+		_, twice := c.users[s.turn.User]
+		over := records+len(s.turn.Records) > maxBatchRecords || bytes+size > maxBatchBytes
+		if len(c.users) > 0 && (twice || over) {
 			return false
 		}
-		users[s.turn.User] = struct{}{}
+		c.users[s.turn.User] = struct{}{}
 		records += len(s.turn.Records)
-		for i := range s.turn.Records {
-			bytes += len(s.turn.Records[i].Payload)
-		}
+		bytes += size
 		return true
 	}
 	if s := c.carried; s != nil {
 		c.carried = nil
 		batch = append(batch, s)
 	}
-	for _, s := range batch {
-		add(s)
+	for _, s := range batch { // at most one
+		fits(s)
 	}
-	for len(batch) < maxBatchTurns && records < maxBatchRecords && bytes < maxBatchBytes {
+	for len(batch) < maxBatchTurns {
 		select {
 		case s := <-c.queue:
-			if !add(s) {
+			if !fits(s) {
+				c.carried = s
 				return batch
 			}
 			batch = append(batch, s)
@@ -284,12 +342,15 @@ func (c *Committer) commit(ctx context.Context, batch []*submission) error {
 		turns[i] = s.turn
 	}
 	start := time.Now()
-	// A commit that began is not given up halfway: its outcome would be unknown.
-	outcomes, err := c.cfg.Journal.Commit(context.WithoutCancel(ctx), persistence.Batch{Node: c.Node(), Turns: turns, Marks: marks})
+	// A commit that began is not given up because the node stops: its outcome
+	// would be unknown.
+	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
+	outcomes, err := c.cfg.Journal.Commit(bounded, persistence.Batch{Node: c.Node(), Turns: turns, Marks: marks})
+	cancel()
 	c.metrics.seconds.Observe(time.Since(start).Seconds())
 	c.metrics.batchSize.Observe(float64(len(batch)))
 	if err == nil {
-		c.recovered()
+		c.recovered(c.failure.Load())
 		c.metrics.batches.WithLabelValues("committed").Inc()
 		for i, s := range batch {
 			s.outcome = outcomes[i]
@@ -301,136 +362,24 @@ func (c *Committer) commit(ctx context.Context, batch []*submission) error {
 		return nil
 	}
 
-	c.putBack(marks)
+	c.SaveMarks(marks...) // with the next batch, unless newer ones wait
 	switch {
 	case errors.Is(err, persistence.ErrFenced):
 		c.fail(err)
 		c.finishAll(batch, ErrUnavailable)
-		c.refuseQueued(ErrUnavailable)
+		c.refuse(ErrUnavailable)
 		return fmt.Errorf("commit a batch: %w", err)
-	case errors.Is(err, persistence.ErrNotCommitted):
+	case errors.Is(err, persistence.ErrNotCommitted), len(batch) == 0:
+		// Marks alone may be saved twice, so that their outcome does not matter.
 		c.metrics.batches.WithLabelValues("refused").Inc()
-		c.cfg.Logger.Error("the database refused a batch; nothing of it was written", "turns", len(batch), "error", err)
-		c.fail(err)
+		if c.fail(fmt.Errorf("%w: %w", errRefused, err)) {
+			c.cfg.Logger.Error("the database refused a batch; nothing of it was written", "turns", len(batch), "error", err)
+		}
 		c.finishAll(batch, ErrUnavailable)
 		return nil
 	default:
 		c.metrics.batches.WithLabelValues("unknown").Inc()
 		return c.recover(ctx, batch, err)
-	}
-}
-
-// settleLoop does what follows a commit, in commit order.
-func (c *Committer) settleLoop() {
-	var perLane [persistence.LaneCount][]persistence.Record
-	for batch := range c.settle {
-		dirty := c.publish(batch, &perLane)
-		c.putCards(batch)
-		for _, s := range batch {
-			c.finish(s)
-		}
-		c.wake(dirty)
-		c.unsettled.Done()
-	}
-}
-
-// publish appends the committed records to the rings, in position order, and
-// returns the lanes that have new ones.
-func (c *Committer) publish(batch []*submission, perLane *[persistence.LaneCount][]persistence.Record) (dirty uint64) {
-	for _, s := range batch {
-		if s.outcome.Status != persistence.Committed {
-			continue
-		}
-		lane := s.turn.Records[0].Lane
-		perLane[lane] = append(perLane[lane], s.turn.Records...)
-		dirty |= 1 << lane
-		c.metrics.records.Add(float64(len(s.turn.Records)))
-	}
-	for rest := dirty; rest != 0; rest &= rest - 1 {
-		lane := bits.TrailingZeros64(rest)
-		c.rings[lane].append(sortByPos(perLane[lane]))
-		clear(perLane[lane])
-		perLane[lane] = perLane[lane][:0]
-	}
-	return dirty
-}
-
-// putCards writes the cards of a batch to the cache. What the cache does not
-// take, the effects tail writes again.
-func (c *Committer) putCards(batch []*submission) {
-	cards := make([]*persistence.CachedCard, 0, len(batch))
-	for _, s := range batch {
-		if s.outcome.Status == persistence.Committed {
-			cards = append(cards, cardOf(s.turn))
-		}
-	}
-	if len(cards) == 0 {
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), cardTimeout)
-	defer cancel()
-	if err := c.cfg.Cards.Put(ctx, cards); err != nil {
-		c.metrics.cards.WithLabelValues("failed").Add(float64(len(cards)))
-		c.cfg.Logger.Warn("the card cache did not take the cards of a batch", "cards", len(cards), "error", err)
-		c.missCards(cards)
-		return
-	}
-	c.metrics.cards.WithLabelValues("written").Add(float64(len(cards)))
-}
-
-// cardTimeout bounds how long answers wait for the card cache.
-const cardTimeout = 100 * time.Millisecond
-
-func cardOf(t *persistence.Turn) *persistence.CachedCard {
-	if t.Deleted {
-		return persistence.NewTombstone(t.User, t.Account.Version)
-	}
-	return persistence.NewCard(t.Account.Card)
-}
-
-func (c *Committer) missCards(cards []*persistence.CachedCard) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, card := range cards {
-		if len(c.missed) < maxMissedCards { // full: the cache is away for long; its entries expire
-			c.missed[card.Card.ID] = struct{}{}
-		}
-	}
-}
-
-func (c *Committer) finish(s *submission) {
-	c.metrics.queued.Set(float64(c.queued.Add(-1)))
-	switch {
-	case s.err != nil:
-		c.metrics.turns.WithLabelValues("failed").Inc()
-	case s.outcome.Status == persistence.Committed:
-		c.metrics.turns.WithLabelValues("committed").Inc()
-	default:
-		c.metrics.turns.WithLabelValues("conflict").Inc()
-	}
-	s.done(s.outcome, s.err)
-}
-
-func (c *Committer) finishAll(batch []*submission, err error) {
-	for _, s := range batch {
-		s.err = err
-		c.finish(s)
-	}
-}
-
-// refuseQueued answers all that waits.
-func (c *Committer) refuseQueued(err error) {
-	if s := c.carried; s != nil {
-		c.carried = nil
-		c.finishAll([]*submission{s}, err)
-	}
-	for {
-		select {
-		case s := <-c.queue:
-			c.finishAll([]*submission{s}, err)
-		default:
-			return
-		}
 	}
 }
 
@@ -449,15 +398,4 @@ func (c *Committer) takeMarks() []persistence.Mark {
 	}
 	clear(c.marks)
 	return marks
-}
-
-// putBack keeps marks of a batch that failed, unless newer ones wait.
-func (c *Committer) putBack(marks []persistence.Mark) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, m := range marks {
-		if k := (markKey{m.Tail, m.Lane}); c.marks[k] < m.Pos {
-			c.marks[k] = m.Pos
-		}
-	}
 }

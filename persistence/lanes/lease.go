@@ -9,38 +9,60 @@ import (
 	"kith/persistence"
 )
 
-// KeepLease renews the node's lease until ctx ends. A renewal is a write, so it
-// also finds out whether a database that refused batches takes them again. It
-// returns an error matching persistence.ErrFenced when another node owns the
-// lanes.
+// Why a committer is not healthy.
+var (
+	errRefused   = errors.New("lanes: the database refuses batches")
+	errLeaseOver = errors.New("lanes: the lease is over")
+)
+
+// KeepLease renews the node's lease until ctx ends; call it right after the
+// lanes were acquired. While the last renewal is longer ago than the lease,
+// Health says so and no turns are taken; a renewal that then succeeds shows that
+// nobody else owned the lanes in between, since that would have raised the
+// epoch. A renewal is a write, so it also finds out whether a database that
+// refused batches takes them again. KeepLease returns an error matching
+// persistence.ErrFenced when another node owns the lanes.
 func (c *Committer) KeepLease(ctx context.Context) error {
 	tick := time.NewTicker(c.cfg.Lease / 10)
 	defer tick.Stop()
 	last := time.Now()
+	c.extend(last)
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
 		}
-		refused := errors.Is(c.Health(), persistence.ErrNotCommitted)
-		if !refused && time.Since(last) < c.cfg.Lease/3 {
+		failure := c.failure.Load()
+		refused := failure != nil && errors.Is(*failure, errRefused)
+		if c.raising.Load() || !refused && time.Since(last) < c.cfg.Lease/3 {
 			continue
 		}
-		node := c.Node()
+		node, start := c.Node(), time.Now()
 		renew, cancel := context.WithTimeout(ctx, c.cfg.Lease/3)
 		err := c.cfg.Lanes.Renew(renew, node, c.cfg.Lease)
 		cancel()
 		switch {
 		case err == nil:
-			last = time.Now()
+			last = start
+			c.extend(start)
 			if refused {
-				c.recovered()
+				c.recovered(failure)
 			}
-		case errors.Is(err, persistence.ErrFenced) && c.Node() == node:
-			return fmt.Errorf("renew the lease: %w", err)
+		case errors.Is(err, persistence.ErrFenced):
+			// Raising its own epoch fences a node's renewals too. In this order:
+			// the new node is there before raising ends.
+			if !c.raising.Load() && c.Node() == node {
+				return fmt.Errorf("renew the lease: %w", err)
+			}
 		case ctx.Err() == nil:
 			c.cfg.Logger.Warn("the lease could not be renewed", "error", err)
 		}
 	}
+}
+
+// extend notes a lease that was granted at the given time or later.
+func (c *Committer) extend(granted time.Time) {
+	until := granted.Add(c.cfg.Lease)
+	c.leased.Store(&until)
 }

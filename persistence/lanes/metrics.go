@@ -8,13 +8,13 @@ type metrics struct {
 	records   prometheus.Counter
 	batchSize prometheus.Histogram
 	seconds   prometheus.Histogram
-	queued    prometheus.Gauge
+	queued    prometheus.GaugeFunc
 	cards     *prometheus.CounterVec
 	raises    prometheus.Counter
-	healthy   prometheus.Gauge
+	healthy   prometheus.GaugeFunc
 }
 
-func newMetrics(reg prometheus.Registerer) *metrics {
+func newMetrics(reg prometheus.Registerer, c *Committer) *metrics {
 	m := &metrics{
 		batches: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "kith_lanes_batches_total", Help: "Batches by result: committed, refused (nothing written), unknown.",
@@ -33,20 +33,24 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Name: "kith_lanes_commit_seconds", Help: "Time of one commit.",
 			Buckets: prometheus.ExponentialBuckets(0.0005, 2, 14),
 		}),
-		queued: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "kith_lanes_queued_turns", Help: "Turns that wait for a commit or are in one.",
-		}),
+		queued: prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "kith_lanes_queued_turns", Help: "Turns that have a place: they are decided, wait for a commit or are in one.",
+		}, func() float64 { return float64(c.queued.Load()) }),
 		cards: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "kith_lanes_card_writes_total", Help: "Writes of cards after a commit, by result.",
 		}, []string{"result"}),
 		raises: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "kith_lanes_epoch_raises_total", Help: "Times the epoch was raised to settle an unknown outcome.",
 		}),
-		healthy: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "kith_lanes_healthy_ratio", Help: "1 while commits go through, 0 while the database is away.",
+		healthy: prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "kith_lanes_healthy_ratio", Help: "1 while commits go through and the lease holds, else 0.",
+		}, func() float64 {
+			if c.Health() != nil {
+				return 0
+			}
+			return 1
 		}),
 	}
-	m.healthy.Set(1)
 	if reg != nil {
 		reg.MustRegister(m.batches, m.turns, m.records, m.batchSize, m.seconds, m.queued, m.cards, m.raises, m.healthy)
 	}

@@ -17,24 +17,29 @@ import (
 func (c *Committer) recover(ctx context.Context, batch []*submission, cause error) error {
 	c.cfg.Logger.Error("the outcome of a batch is unknown; raising the epoch", "turns", len(batch), "error", cause)
 	c.fail(cause)
+	c.raising.Store(true)
 	c.finishAll(batch, ErrUnknown)
-	c.refuseQueued(ErrMoved)
+	c.refuse(ErrMoved) // also what is decided meanwhile: it may rest on what the batch has overtaken
+	c.missUnknown(batch)
 	c.unsettled.Wait() // the rings have all that was committed before
 
 	backoff := minBackoff
 	for attempt := 1; ; attempt++ {
 		err := c.raise(ctx, attempt)
 		if err == nil {
-			c.recovered()
-			c.refuseQueued(ErrMoved) // decided on what was true before
+			c.raising.Store(false)
+			c.recovered(c.failure.Load())
+			c.accept()
 			return nil
 		}
 		if errors.Is(err, persistence.ErrFenced) {
 			return fmt.Errorf("settle an unknown outcome: %w", err)
 		}
+		if ctx.Err() != nil {
+			return nil //nolint:nilerr // the node stops; whoever starts next raises the epoch
+		}
 		c.cfg.Logger.Warn("the epoch could not be raised yet", "error", err, "retry_in", backoff)
 		c.fail(err)
-		c.refuseQueued(ErrUnavailable)
 		select {
 		case <-ctx.Done():
 			return nil
@@ -42,6 +47,16 @@ func (c *Committer) recover(ctx context.Context, batch []*submission, cause erro
 		}
 		backoff = min(2*backoff, maxBackoff)
 	}
+}
+
+// missUnknown makes sure that the cache gets the cards of a batch that may have
+// committed.
+func (c *Committer) missUnknown(batch []*submission) {
+	cards := make([]*persistence.CachedCard, len(batch))
+	for i, s := range batch {
+		cards[i] = cardOf(s.turn)
+	}
+	c.missCards(cards)
 }
 
 const (
@@ -78,14 +93,15 @@ func (c *Committer) raise(ctx context.Context, attempt int) error {
 	return nil
 }
 
-func (c *Committer) fail(err error) {
-	c.failure.Store(&err)
-	c.metrics.healthy.Set(0)
+// fail notes why the database is away and reports whether it was there before.
+func (c *Committer) fail(err error) bool {
+	return c.failure.Swap(&err) == nil
 }
 
-func (c *Committer) recovered() {
-	if c.failure.Swap(nil) != nil {
-		c.cfg.Logger.Info("the database takes commits again")
+// recovered takes a failure back, unless there is a newer one.
+func (c *Committer) recovered(failure *error) {
+	if failure == nil || !c.failure.CompareAndSwap(failure, nil) {
+		return
 	}
-	c.metrics.healthy.Set(1)
+	c.cfg.Logger.Info("the database takes commits again")
 }

@@ -1,0 +1,200 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"kith/actors/usergrain"
+)
+
+// operator does what an operator may ask for, whether the server runs or not.
+type operator interface {
+	// Token returns an access token of an existing user, good for ttl.
+	Token(ctx context.Context, username string, ttl time.Duration) (string, error)
+	// Verify checks the stored data; progress is told the number of users done.
+	Verify(ctx context.Context, progress func(users int)) (usergrain.Report, error)
+}
+
+// withOperator calls f with an operator of the data dir: through the socket of
+// the server that runs on it, or else on the data itself, with key as the key of
+// tokens (empty: the one in the data dir).
+func withOperator(ctx context.Context, s storage, key secret, f func(operator) error) (err error) {
+	socket := filepath.Join(s.DataDir, socketFile)
+	if conn, dialErr := (&net.Dialer{}).DialContext(ctx, "unix", socket); dialErr == nil {
+		_ = conn.Close() // it only shows that somebody is there
+		return f(newRemoteOperator(socket))
+	}
+	if _, err := os.Stat(filepath.Join(s.DataDir, databaseFile)); err != nil {
+		return fmt.Errorf("no database in %s; is KITH_DATA_DIR right?", s.DataDir)
+	}
+	local, closeAll, err := openOperator(ctx, s, key)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, closeAll()) }()
+	return f(local)
+}
+
+// What crosses the admin socket: JSON, errors as {"error":"…"} with a status.
+type (
+	tokenRequest struct {
+		Username string        `json:"username"`
+		TTL      time.Duration `json:"ttl"` // nanoseconds
+	}
+	tokenAnswer struct {
+		Token string `json:"token"`
+	}
+	// verifyLine is one line of the answer to a verification: how far it is, and
+	// in the last line the report or an error.
+	verifyLine struct {
+		Users  int               `json:"users,omitempty"`
+		Report *usergrain.Report `json:"report,omitempty"`
+		Error  string            `json:"error,omitempty"`
+	}
+	errorAnswer struct {
+		Error string `json:"error"`
+	}
+)
+
+const maxAdminBody = 4 << 10
+
+// adminHandler serves o to whoever may open the socket: its file mode decides.
+func adminHandler(o operator) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /token", func(w http.ResponseWriter, r *http.Request) {
+		var in tokenRequest
+		if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxAdminBody)).Decode(&in); err != nil {
+			writeAdmin(w, http.StatusBadRequest, errorAnswer{"not a token request: " + err.Error()})
+			return
+		}
+		token, err := o.Token(r.Context(), in.Username, in.TTL)
+		if err != nil {
+			writeAdmin(w, http.StatusUnprocessableEntity, errorAnswer{err.Error()})
+			return
+		}
+		writeAdmin(w, http.StatusOK, tokenAnswer{token})
+	})
+	mux.HandleFunc("GET /verify", func(w http.ResponseWriter, r *http.Request) {
+		out := json.NewEncoder(w)
+		flush := http.NewResponseController(w)
+		report, err := o.Verify(r.Context(), func(users int) {
+			// A reader who has gone ends the request's context.
+			_ = out.Encode(verifyLine{Users: users})
+			_ = flush.Flush()
+		})
+		last := verifyLine{Report: &report}
+		if err != nil {
+			last = verifyLine{Error: err.Error()}
+		}
+		_ = out.Encode(last)
+	})
+	return mux
+}
+
+func writeAdmin(w http.ResponseWriter, status int, body any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(body) // a reader who has gone needs no answer
+}
+
+// listenAdmin listens on the admin socket. A socket file that is there belongs to
+// a process that is gone: the lock on the data dir is ours.
+func listenAdmin(ctx context.Context, d *dataDir) (net.Listener, error) {
+	path := d.file(socketFile)
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("remove the old admin socket: %w", err)
+	}
+	l, err := (&net.ListenConfig{}).Listen(ctx, "unix", path)
+	if err != nil {
+		return nil, fmt.Errorf("listen on the admin socket (a path of more than about 100 characters is too long for one): %w", err)
+	}
+	// Until here the directory, which only its owner enters, has kept others out.
+	if err := os.Chmod(path, 0o600); err != nil {
+		return nil, errors.Join(fmt.Errorf("protect the admin socket: %w", err), l.Close())
+	}
+	return l, nil
+}
+
+// remoteOperator asks the server that runs.
+type remoteOperator struct{ client *http.Client }
+
+func newRemoteOperator(socket string) remoteOperator {
+	return remoteOperator{&http.Client{Transport: &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, "unix", socket)
+		},
+		DisableKeepAlives: true,
+	}}}
+}
+
+// Token implements operator.
+func (o remoteOperator) Token(ctx context.Context, username string, ttl time.Duration) (string, error) {
+	body, err := json.Marshal(tokenRequest{Username: username, TTL: ttl})
+	if err != nil {
+		return "", fmt.Errorf("ask for a token: %w", err)
+	}
+	var answer tokenAnswer
+	err = o.call(ctx, http.MethodPost, "/token", body, func(r io.Reader) error { return json.NewDecoder(r).Decode(&answer) })
+	return answer.Token, err
+}
+
+// Verify implements operator.
+func (o remoteOperator) Verify(ctx context.Context, progress func(users int)) (usergrain.Report, error) {
+	var report *usergrain.Report
+	err := o.call(ctx, http.MethodGet, "/verify", nil, func(r io.Reader) error {
+		lines := bufio.NewScanner(r)
+		lines.Buffer(nil, 1<<20)
+		for lines.Scan() {
+			var line verifyLine
+			if err := json.Unmarshal(lines.Bytes(), &line); err != nil {
+				return fmt.Errorf("read a line: %w", err)
+			}
+			switch {
+			case line.Error != "":
+				return errors.New(line.Error)
+			case line.Report != nil:
+				report = line.Report
+			case progress != nil:
+				progress(line.Users)
+			}
+		}
+		return lines.Err()
+	})
+	switch {
+	case err != nil:
+		return usergrain.Report{}, err
+	case report == nil:
+		return usergrain.Report{}, errors.New("the server ended before the report")
+	}
+	return *report, nil
+}
+
+func (o remoteOperator) call(ctx context.Context, method, path string, body []byte, read func(io.Reader) error) (err error) {
+	request, err := http.NewRequestWithContext(ctx, method, "http://kith"+path, bytes.NewReader(body))
+	if err != nil {
+		return fmt.Errorf("ask the server: %w", err)
+	}
+	response, err := o.client.Do(request)
+	if err != nil {
+		return fmt.Errorf("ask the server: %w", err)
+	}
+	defer func() { err = errors.Join(err, response.Body.Close()) }()
+	if response.StatusCode != http.StatusOK {
+		var answer errorAnswer
+		if err := json.NewDecoder(response.Body).Decode(&answer); err != nil || answer.Error == "" {
+			return fmt.Errorf("the server answered %s", response.Status)
+		}
+		return errors.New(answer.Error)
+	}
+	return read(response.Body)
+}

@@ -1,0 +1,172 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// storage are the settings of every command that touches stored data.
+type storage struct {
+	DataDir string `name:"data-dir" env:"KITH_DATA_DIR" default:"./kith-data" placeholder:"DIR" help:"Everything embedded lives here: database, generated secret, admin socket."`
+}
+
+// signing are the settings of every command that issues tokens.
+type signing struct {
+	JWTSecret secret `name:"jwt-secret" env:"KITH_JWT_SECRET" placeholder:"KEY" help:"HS256 key of access tokens, at least 32 bytes. Default: generated once into the data dir."`
+}
+
+func (s *signing) check() error {
+	if s.JWTSecret != "" && len(s.JWTSecret) < minSecret {
+		return badSetting("KITH_JWT_SECRET", s.JWTSecret.String(), fmt.Sprintf("at least %d bytes (it has %d); openssl rand -base64 48 makes a good one", minSecret, len(s.JWTSecret)))
+	}
+	return nil
+}
+
+// settings are the settings of serve.
+type settings struct {
+	storage
+	signing
+	HTTPAddr   string   `name:"http-addr" env:"KITH_HTTP_ADDR" default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Public listener: REST, health."`
+	OpsAddr    string   `name:"ops-addr" env:"KITH_OPS_ADDR" default:"127.0.0.1:9464" placeholder:"HOST:PORT" help:"Private listener: metrics, profiles."`
+	PublicURL  string   `name:"public-url" env:"KITH_PUBLIC_URL" placeholder:"URL" help:"Base of the URLs that the server hands out. Default: http:// and the HTTP address."`
+	AccessTTL  lifetime `name:"access-ttl" env:"KITH_ACCESS_TTL" default:"1h" placeholder:"TIME" help:"How long an access token is good for."`
+	RefreshTTL lifetime `name:"refresh-ttl" env:"KITH_REFRESH_TTL" default:"30d" placeholder:"TIME" help:"How long a refresh token is good for."`
+	LogLevel   string   `name:"log-level" env:"KITH_LOG_LEVEL" default:"info" placeholder:"LEVEL" help:"debug, info, warn or error."`
+	LogFormat  string   `name:"log-format" env:"KITH_LOG_FORMAT" default:"text" placeholder:"FORMAT" help:"text or json."`
+}
+
+// minSecret is the shortest key that HS256 should be used with (RFC 7518, 3.2).
+const minSecret = 32
+
+// check returns the first setting that is wrong, as one line that names it, its
+// value and what is allowed.
+func (s *settings) check() error {
+	if s.DataDir == "" {
+		return badSetting("KITH_DATA_DIR", s.DataDir, "the path of a directory")
+	}
+	for _, a := range []struct{ name, value string }{{"KITH_HTTP_ADDR", s.HTTPAddr}, {"KITH_OPS_ADDR", s.OpsAddr}} {
+		if err := checkAddr(a.value); err != nil {
+			return badSetting(a.name, a.value, "host:port with a port from 0 to 65535, such as 127.0.0.1:8080")
+		}
+	}
+	if err := s.signing.check(); err != nil {
+		return err
+	}
+	if s.PublicURL != "" {
+		u, err := url.Parse(s.PublicURL)
+		if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
+			return badSetting("KITH_PUBLIC_URL", s.PublicURL, "an http(s) URL without user, query and fragment, such as https://api.example.com")
+		}
+	}
+	for _, l := range []struct {
+		name  string
+		value lifetime
+	}{{"KITH_ACCESS_TTL", s.AccessTTL}, {"KITH_REFRESH_TTL", s.RefreshTTL}} {
+		if err := l.value.check(); err != nil {
+			return badSetting(l.name, string(l.value), err.Error())
+		}
+	}
+	if _, err := s.level(); err != nil {
+		return badSetting("KITH_LOG_LEVEL", s.LogLevel, "debug, info, warn or error")
+	}
+	if s.LogFormat != "text" && s.LogFormat != "json" {
+		return badSetting("KITH_LOG_FORMAT", s.LogFormat, "text or json")
+	}
+	return nil
+}
+
+func badSetting(name, value, allowed string) error {
+	return fmt.Errorf("%w setting %s=%q: allowed is %s", errInvalid, name, value, allowed)
+}
+
+func checkAddr(addr string) error {
+	_, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return fmt.Errorf("address: %w", err)
+	}
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return fmt.Errorf("port: %w", err)
+	}
+	return nil
+}
+
+func (s *settings) level() (slog.Level, error) {
+	var l slog.Level
+	switch s.LogLevel {
+	case "debug", "info", "warn", "error":
+	default:
+		return l, errors.New("unknown level")
+	}
+	err := l.UnmarshalText([]byte(s.LogLevel))
+	return l, err
+}
+
+func (s *settings) logger(w *os.File) *slog.Logger {
+	level, err := s.level()
+	if err != nil {
+		level = slog.LevelInfo
+	}
+	options := &slog.HandlerOptions{Level: level}
+	if s.LogFormat == "json" {
+		return slog.New(slog.NewJSONHandler(w, options))
+	}
+	return slog.New(slog.NewTextHandler(w, options))
+}
+
+// secret is a setting that is never shown.
+type secret string
+
+// String masks the secret.
+func (s secret) String() string {
+	if s == "" {
+		return ""
+	}
+	return "***"
+}
+
+// lifetime is a duration that may also be given in days: "30d".
+type lifetime string
+
+const (
+	minLifetime = time.Second
+	maxLifetime = 10 * 366 * 24 * time.Hour
+)
+
+func (l lifetime) check() error {
+	d, err := l.parse()
+	if err != nil || d < minLifetime || d > maxLifetime {
+		return errors.New("a time from 1s to 3660d, such as 90s, 15m, 1h or 30d")
+	}
+	return nil
+}
+
+func (l lifetime) parse() (time.Duration, error) {
+	if days, ok := strings.CutSuffix(string(l), "d"); ok {
+		n, err := strconv.ParseUint(days, 10, 16)
+		if err != nil {
+			return 0, fmt.Errorf("days: %w", err)
+		}
+		return time.Duration(n) * 24 * time.Hour, nil //nolint:gosec // 16 bits
+	}
+	d, err := time.ParseDuration(string(l))
+	if err != nil {
+		return 0, fmt.Errorf("duration: %w", err)
+	}
+	return d, nil
+}
+
+// duration returns the lifetime, which was checked.
+func (l lifetime) duration() time.Duration {
+	d, err := l.parse()
+	if err != nil {
+		return 0
+	}
+	return d
+}

@@ -1,0 +1,14 @@
+package auth
+
+// Cached returns how many verified tokens are kept.
+func Cached(t *Tokens) int { return t.cache.len() }
+
+// Occupy takes one of the places where passwords are computed.
+func Occupy(p *Passwords) (release func()) {
+	p.waiting.Add(1)
+	p.slots <- struct{}{}
+	return func() {
+		<-p.slots
+		p.waiting.Add(-1)
+	}
+}

@@ -1,0 +1,141 @@
+package auth
+
+import (
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"kith/actors/user"
+)
+
+// MinSecret is the least number of bytes of the signing key: what HS256 can use.
+const MinSecret = 32
+
+// maxToken bounds, in bytes, what is looked at as a token. Ours have about 250.
+const maxToken = 4 << 10
+
+// ErrToken is matched by every error about a token that is not valid.
+var ErrToken = errors.New("auth: token is not valid")
+
+// SessionID identifies a login. The zero value means a token without a session,
+// such as an operator's.
+type SessionID [16]byte
+
+// Token is what a verified access token says. It is shared between requests.
+type Token struct {
+	UID       user.UID
+	Session   SessionID
+	ExpiresAt time.Time
+
+	id atomic.Uint64
+}
+
+// User returns the id noted with SetUser, 0 when none was. A uid belongs to one
+// id for ever, so that it is looked up once for each verified token.
+func (t *Token) User() user.ID { return user.ID(t.id.Load()) }
+
+// SetUser notes the id of the user whom UID names.
+func (t *Token) SetUser(id user.ID) { t.id.Store(uint64(id)) }
+
+// Config is what Tokens needs.
+type Config struct {
+	// Secret is the HS256 key, at least MinSecret bytes.
+	Secret []byte
+	// CacheSize bounds the verified tokens that are kept. Default 65,536 (about
+	// 12 MB). Full: others make room, and are verified again.
+	CacheSize int
+	// Now is the clock, time.Now when nil.
+	Now func() time.Time
+}
+
+// Tokens issues and verifies access tokens.
+type Tokens struct {
+	secret []byte
+	now    func() time.Time
+	parser *jwt.Parser
+	cache  *cache
+}
+
+// New makes Tokens.
+func New(cfg Config) (*Tokens, error) {
+	if len(cfg.Secret) < MinSecret {
+		return nil, fmt.Errorf("auth: the secret has %d bytes, it needs at least %d", len(cfg.Secret), MinSecret)
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.CacheSize <= 0 {
+		cfg.CacheSize = 1 << 16
+	}
+	return &Tokens{
+		secret: append([]byte(nil), cfg.Secret...),
+		now:    cfg.Now,
+		parser: jwt.NewParser(
+			jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}),
+			jwt.WithExpirationRequired(),
+			jwt.WithTimeFunc(cfg.Now),
+			jwt.WithStrictDecoding(),
+		),
+		cache: newCache(cfg.CacheSize),
+	}, nil
+}
+
+// claims are the claims of an access token.
+type claims struct {
+	jwt.RegisteredClaims
+	Session string `json:"sid,omitempty"` // 32 hex digits
+}
+
+// Issue returns a token for a user that expires ttl from now.
+func (t *Tokens) Issue(uid user.UID, session SessionID, ttl time.Duration) (string, error) {
+	now := t.now()
+	c := claims{RegisteredClaims: jwt.RegisteredClaims{
+		Subject: uid.String(), IssuedAt: jwt.NewNumericDate(now), ExpiresAt: jwt.NewNumericDate(now.Add(ttl)),
+	}}
+	if session != (SessionID{}) {
+		c.Session = hex.EncodeToString(session[:])
+	}
+	signed, err := jwt.NewWithClaims(jwt.SigningMethodHS256, c).SignedString(t.secret)
+	if err != nil {
+		return "", fmt.Errorf("auth: sign a token: %w", err)
+	}
+	return signed, nil
+}
+
+// Verify returns what a token says, or an error matching ErrToken. A token that
+// was verified before costs a digest and a lookup.
+func (t *Tokens) Verify(token string) (*Token, error) {
+	// The decoder of base64 skips line ends; one token has one spelling.
+	if len(token) > maxToken || strings.ContainsAny(token, "\r\n") {
+		return nil, fmt.Errorf("%w: too long or not one line", ErrToken)
+	}
+	now := t.now()
+	key := digest(token)
+	if verified := t.cache.get(key, now); verified != nil {
+		return verified, nil
+	}
+	var c claims
+	if _, err := t.parser.ParseWithClaims(token, &c, func(*jwt.Token) (any, error) { return t.secret, nil }); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrToken, err)
+	}
+	uid, err := user.ParseUID(c.Subject)
+	if err != nil {
+		return nil, fmt.Errorf("%w: subject: %w", ErrToken, err)
+	}
+	verified := &Token{UID: uid, ExpiresAt: c.ExpiresAt.Time}
+	if c.Session != "" {
+		if len(c.Session) != hex.EncodedLen(len(verified.Session)) {
+			return nil, fmt.Errorf("%w: session is not 32 hex digits", ErrToken)
+		}
+		if _, err := hex.Decode(verified.Session[:], []byte(c.Session)); err != nil {
+			return nil, fmt.Errorf("%w: session: %w", ErrToken, err)
+		}
+	}
+	t.cache.put(key, verified, now)
+	return verified, nil
+}

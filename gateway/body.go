@@ -1,0 +1,266 @@
+package gateway
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"mime"
+	"net"
+	"net/http"
+	"reflect"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+const (
+	maxBody = 64 << 10 // bytes, where a route does not say otherwise
+
+	invalidBody = "Invalid request body"
+)
+
+// badBody refuses a body. field is its path in the body, "" when the body as a
+// whole is not what it must be.
+func badBody(field, what string) error {
+	r := &refusal{status: http.StatusBadRequest, code: "invalid_body", message: invalidBody, field: field}
+	if field != "" {
+		r.message += ": " + field + " " + what
+	}
+	return r
+}
+
+// readBody reads the body of r, one JSON object of at most limit bytes, into the
+// struct that into points to.
+func readBody(r *http.Request, limit int64, into any) error {
+	if r.ContentLength > limit {
+		return errBodyTooLarge
+	}
+	if !isJSON(r.Header["Content-Type"]) {
+		return errMediaType
+	}
+	b, err := io.ReadAll(io.LimitReader(r.Body, limit+1))
+	var timeout net.Error
+	switch {
+	case errors.As(err, &timeout) && timeout.Timeout():
+		return errTimeout
+	case err != nil:
+		return badBody("", "") // the client did not send what it announced
+	case int64(len(b)) > limit:
+		return errBodyTooLarge
+	}
+	return parseBody(b, into)
+}
+
+// isJSON reports whether a Content-Type allows JSON. Without one the body is
+// taken for what it must be.
+func isJSON(headers []string) bool {
+	if len(headers) == 0 {
+		return true
+	}
+	kind, params, err := mime.ParseMediaType(headers[0])
+	if err != nil || len(headers) > 1 || kind != contentJSON {
+		return false
+	}
+	charset, given := params["charset"]
+	return !given || strings.EqualFold(charset, "utf-8")
+}
+
+// parseBody reads b, which must be one JSON object in valid UTF-8 without lone
+// surrogates, into the struct that into points to.
+//
+// It is stricter than encoding/json: field names match exactly, and strings must
+// be text. Fields that the struct does not have are ignored, null means absent,
+// and of a name given twice the last counts. Control characters are refused in
+// strings, except newline and tab in fields tagged `text:"lines"`. A type with a
+// method UnmarshalJSON is given what stands there, null included.
+func parseBody(b []byte, into any) error {
+	// Whatever the JSON syntax allows is inside the object: no bytes follow it.
+	if !json.Valid(b) {
+		return badBody("", "")
+	}
+	return assign("", b, reflect.ValueOf(into).Elem(), false)
+}
+
+// unmarshaler is the type of values that read themselves.
+var unmarshaler = reflect.TypeFor[json.Unmarshaler]() //nolint:gochecknoglobals // a constant
+
+// assign reads raw, which is valid JSON, into v. field is its path.
+func assign(field string, raw []byte, v reflect.Value, lines bool) error {
+	switch {
+	case v.CanAddr() && v.Addr().Type().Implements(unmarshaler) && v.Kind() != reflect.Pointer:
+		if err := checkText(raw); err != nil {
+			return badBody(field, err.Error())
+		}
+		if err := json.Unmarshal(raw, v.Addr().Interface()); err != nil {
+			return badBody(field, "is not what it must be")
+		}
+		return nil
+	case v.Kind() == reflect.Pointer:
+		if isNull(raw) {
+			return nil
+		}
+		elem := reflect.New(v.Type().Elem())
+		if err := assign(field, raw, elem.Elem(), lines); err != nil {
+			return err
+		}
+		v.Set(elem)
+		return nil
+	case v.Kind() == reflect.Struct:
+		return assignObject(field, raw, v)
+	case isNull(raw):
+		return badBody(field, "must not be null")
+	case v.Kind() == reflect.Slice && v.Type().Elem().Kind() != reflect.Uint8:
+		return assignList(field, raw, v, lines)
+	}
+	if err := checkText(raw); err != nil {
+		return badBody(field, err.Error())
+	}
+	if err := json.Unmarshal(raw, v.Addr().Interface()); err != nil {
+		return badBody(field, "must be "+wanted(v.Kind()))
+	}
+	if v.Kind() == reflect.String && strings.ContainsFunc(v.String(), func(r rune) bool {
+		return unicode.IsControl(r) && (!lines || r != '\n' && r != '\t')
+	}) {
+		return badBody(field, "must not contain control characters")
+	}
+	return nil
+}
+
+func assignObject(field string, raw []byte, v reflect.Value) error {
+	d := json.NewDecoder(bytes.NewReader(raw))
+	if open, err := d.Token(); err != nil || open != json.Delim('{') {
+		return badBody(field, "must be an object")
+	}
+	for d.More() {
+		start := d.InputOffset()
+		token, err := d.Token()
+		name, isName := token.(string)
+		if err != nil || !isName || checkText(raw[start:d.InputOffset()]) != nil {
+			return badBody(field, "must have names that are text")
+		}
+		var value json.RawMessage
+		if err := d.Decode(&value); err != nil {
+			return badBody(field, "must be an object")
+		}
+		path := name
+		if field != "" {
+			path = field + "." + name
+		}
+		i := fieldNamed(v.Type(), name)
+		switch {
+		case i < 0:
+			if err := checkText(value); err != nil {
+				return badBody("", "") // names of the client's own are not repeated
+			}
+		case isNull(value) && !v.Field(i).Addr().Type().Implements(unmarshaler):
+			v.Field(i).SetZero() // of a name given twice the last counts
+		default:
+			if err := assign(path, value, v.Field(i), v.Type().Field(i).Tag.Get("text") == "lines"); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func assignList(field string, raw []byte, v reflect.Value, lines bool) error {
+	var items []json.RawMessage
+	if err := json.Unmarshal(raw, &items); err != nil {
+		return badBody(field, "must be a list")
+	}
+	list := reflect.MakeSlice(v.Type(), len(items), len(items))
+	for i, item := range items {
+		path := field + "[" + strconv.Itoa(i) + "]"
+		if isNull(item) {
+			return badBody(path, "must not be null")
+		}
+		if err := assign(path, item, list.Index(i), lines); err != nil {
+			return err
+		}
+	}
+	v.Set(list)
+	return nil
+}
+
+// fieldNamed returns the index of the exported field whose json tag says name,
+// or -1.
+func fieldNamed(t reflect.Type, name string) int {
+	for i := range t.NumField() {
+		f := t.Field(i)
+		tag, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		if f.IsExported() && tag != "" && tag != "-" && tag == name {
+			return i
+		}
+	}
+	return -1
+}
+
+func isNull(raw []byte) bool { return string(bytes.TrimSpace(raw)) == "null" }
+
+// wanted names what JSON a kind is read from.
+func wanted(k reflect.Kind) string {
+	switch k { //nolint:exhaustive // the rest is what bodies do not hold
+	case reflect.String:
+		return "a string"
+	case reflect.Bool:
+		return "true or false"
+	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64,
+		reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+		return "an integer"
+	case reflect.Float32, reflect.Float64:
+		return "a number"
+	case reflect.Map:
+		return "an object"
+	}
+	return "of the right type"
+}
+
+var (
+	errNotUTF8       = errors.New("must be valid UTF-8")
+	errLoneSurrogate = errors.New("must not contain a lone surrogate")
+)
+
+// checkText refuses valid JSON whose strings are not text: encoding/json would
+// put U+FFFD in their place.
+func checkText(raw []byte) error {
+	if !utf8.Valid(raw) {
+		return errNotUTF8
+	}
+	for {
+		i := bytes.IndexByte(raw, '\\') // escapes exist only in strings
+		if i < 0 {
+			return nil
+		}
+		raw = raw[i:]
+		if raw[1] != 'u' {
+			raw = raw[2:]
+			continue
+		}
+		switch r := unicodeEscape(raw); {
+		case r >= 0xd800 && r < 0xdc00:
+			if low := unicodeEscape(raw[6:]); low < 0xdc00 || low > 0xdfff {
+				return errLoneSurrogate
+			}
+			raw = raw[12:]
+		case r >= 0xdc00 && r <= 0xdfff:
+			return errLoneSurrogate
+		default:
+			raw = raw[6:]
+		}
+	}
+}
+
+// unicodeEscape returns what the \uXXXX at the start of raw says, 0 when there is
+// none.
+func unicodeEscape(raw []byte) uint64 {
+	if len(raw) < 6 || raw[0] != '\\' || raw[1] != 'u' {
+		return 0
+	}
+	r, err := strconv.ParseUint(string(raw[2:6]), 16, 16)
+	if err != nil {
+		return 0
+	}
+	return r
+}

@@ -1,0 +1,31 @@
+// Package gateway is the outside of Kith over HTTP: a chi router with huma on
+// it. It decides nothing about accounts: commands go to user grains, reads come
+// from cards and the stores.
+//
+// In the order in which a request meets them:
+//
+//   - server.go: Config, Server; the frame around every route: request ids,
+//     panics, metrics, the log, 404 and 405.
+//   - exchange.go: what is known of one request and its answer.
+//   - route.go: how a route is described and added; huma and its description of
+//     the API.
+//   - authenticate.go: whose token a request bears.
+//   - body.go, page.go, cursor.go, etag.go: bodies, pages of lists, the places in
+//     them, conditional requests.
+//   - accounts.go, users.go, follows.go, health.go: the routes, a file for each
+//     resource.
+//   - people.go: cards, from the cache or the directory.
+//   - envelope.go, errors.go: how success and everything else is written; the one
+//     table from errors to statuses, codes and messages.
+//   - metrics.go, ops.go: what operators see.
+//
+// To add a resource, write its file with a method that calls handle and
+// handleBody for its routes, and call that method in New.
+//
+// Invariants. Every answer is the envelope or, where a client asks for it, RFC
+// 9457. Nothing of an internal error reaches a client but the request id, and no
+// name, address or body reaches the log. What a caller may see is decided by
+// user.Visible alone. Nothing is shown that is not committed.
+//
+// A Server may be used concurrently and starts no goroutine.
+package gateway

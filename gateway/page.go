@@ -1,0 +1,110 @@
+package gateway
+
+import (
+	"context"
+	"net/url"
+	"strconv"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"kith/persistence"
+)
+
+const (
+	defaultLimit = 20
+	maxLimit     = 100
+)
+
+// limitParam is a limit as it was written.
+type limitParam string
+
+// Schema implements huma.SchemaProvider.
+func (limitParam) Schema(huma.Registry) *huma.Schema {
+	least, most := 1.0, float64(maxLimit)
+	return &huma.Schema{Type: huma.TypeInteger, Minimum: &least, Maximum: &most, Default: defaultLimit}
+}
+
+// page is what the parameters limit and cursor of a list say. Inputs of lists
+// declare both, for the description:
+//
+//	Limit  limitParam `query:"limit"`
+//	Cursor string     `query:"cursor"`
+type page struct {
+	limit  int
+	cursor string // "" is the start
+	query  url.Values
+}
+
+// pageOf reads the parameters of a list, and checks all but the cursor, which is
+// checked by the list that it must belong to. It reads the query itself, since an
+// empty parameter is not an absent one.
+func pageOf(ctx context.Context) (page, error) {
+	query, err := url.ParseQuery(exchangeOf(ctx).r.URL.RawQuery)
+	if err != nil {
+		return page{}, errQuery
+	}
+	p := page{limit: defaultLimit, query: query}
+	if query.Has("limit") {
+		s := query.Get("limit")
+		n, err := strconv.Atoi(s)
+		if err != nil || n < 1 || n > maxLimit || s != strconv.Itoa(n) || len(query["limit"]) > 1 {
+			return page{}, errLimit
+		}
+		p.limit = n
+	}
+	if query.Has("cursor") {
+		if p.cursor = query.Get("cursor"); p.cursor == "" || len(query["cursor"]) > 1 {
+			return page{}, errCursor
+		}
+	}
+	return p, nil
+}
+
+// link returns the Link header that leads to the next page, "" at the end.
+func (p page) link(ctx context.Context, next string) string {
+	if next == "" {
+		return ""
+	}
+	p.query.Set("cursor", next)
+	return "<" + exchangeOf(ctx).r.URL.EscapedPath() + "?" + p.query.Encode() + `>; rel="next"`
+}
+
+// usersOutput is a page of users.
+type usersOutput struct {
+	Status int
+	ETag   string `header:"ETag"`
+	Link   string `header:"Link" doc:"The next page"`
+	Body   *usersAnswer
+}
+
+// usersAnswer is {status,users,count,next_cursor}.
+type usersAnswer struct {
+	Status success `json:"status"`
+	Users  []card  `json:"users"`
+	Count  int     `json:"count" doc:"Rows in this page"`
+	Next   *string `json:"next_cursor" doc:"null at the end"`
+
+	cards []*persistence.CachedCard
+	next  string
+}
+
+func (a *usersAnswer) appendJSON(b []byte) []byte {
+	b = append(b, openSuccess+`,"users":[`...)
+	for i, c := range a.cards {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(b, c.JSON...)
+	}
+	b = append(b, `],"count":`...)
+	b = strconv.AppendInt(b, int64(len(a.cards)), 10)
+	return append(appendNext(b, a.next), '}')
+}
+
+// appendNext appends the next_cursor of a page.
+func appendNext(b []byte, next string) []byte {
+	if next == "" {
+		return append(b, `,"next_cursor":null`...)
+	}
+	return appendString(append(b, `,"next_cursor":`...), next)
+}

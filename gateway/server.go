@@ -1,0 +1,283 @@
+package gateway
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/go-chi/chi/v5"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"kith/actors/user"
+	"kith/actors/usergrain"
+	"kith/gateway/auth"
+	"kith/persistence"
+)
+
+// Grains is what the gateway asks of user grains. *usergrain.Client is it.
+type Grains interface {
+	// Register makes an account and claims its names.
+	Register(ctx context.Context, r usergrain.Registration) (usergrain.Result, error)
+	// Do sends a command to a user. Sending it again is safe.
+	Do(ctx context.Context, id user.ID, c user.Command) (usergrain.Result, error)
+}
+
+// Relations says who follows whom, as far as is known here without asking
+// anybody. *usergrain.Client is it.
+type Relations interface {
+	Follows(caller, target user.ID) (follows, known bool)
+	// Warm asks for an activation, after which Follows knows. It never blocks.
+	Warm(id user.ID)
+}
+
+// Config is what a Server needs. Fields without a default must be set.
+type Config struct {
+	Grains      Grains
+	Relations   Relations
+	Directory   persistence.Directory
+	Edges       persistence.Edges
+	Credentials persistence.Credentials
+	Cards       persistence.Cards
+
+	// Secret signs tokens and cursors: at least auth.MinSecret bytes.
+	Secret []byte
+	// AccessTTL and RefreshTTL are the lifetimes of tokens. Default 1 hour and 30
+	// days.
+	AccessTTL, RefreshTTL time.Duration
+	// PasswordCost is what new hashes cost. Default auth.DefaultCost.
+	PasswordCost auth.Cost
+
+	// Ready says whether the parts that the server cannot do without are there.
+	Ready func(ctx context.Context) Readiness
+
+	Logger *slog.Logger
+	// Registerer of the metrics; nil: not registered. Gatherer of what /metrics
+	// shows; nil: /metrics shows nothing.
+	Registerer prometheus.Registerer
+	Gatherer   prometheus.Gatherer
+	// Version is what the API description says.
+	Version string
+	// Now is the clock, time.Now when nil. Rand is where tokens, salts and ids
+	// come from, crypto/rand when nil.
+	Now  func() time.Time
+	Rand io.Reader
+}
+
+// Server answers HTTP. It may be used concurrently, and starts no goroutine.
+type Server struct {
+	cfg       Config
+	router    *chi.Mux
+	api       api
+	metrics   *metrics
+	unmatched map[string]*routeMetrics // by method
+	tokens    *auth.Tokens
+	passwords *auth.Passwords
+	cursors   *cursors
+	people    *people
+
+	idPrefix string
+	idNext   atomic.Uint64
+	states   sync.Pool // of *chi.Context
+}
+
+// New makes a Server.
+func New(cfg Config) (*Server, error) {
+	if cfg.Grains == nil || cfg.Relations == nil || cfg.Directory == nil || cfg.Edges == nil || cfg.Credentials == nil || cfg.Cards == nil {
+		return nil, errors.New("gateway: a server needs grains, relations, a directory, edges, credentials and cards")
+	}
+	if cfg.Ready == nil || cfg.Logger == nil {
+		return nil, errors.New("gateway: a server needs a readiness and a logger")
+	}
+	if cfg.AccessTTL == 0 {
+		cfg.AccessTTL = time.Hour
+	}
+	if cfg.RefreshTTL == 0 {
+		cfg.RefreshTTL = 30 * 24 * time.Hour
+	}
+	if cfg.AccessTTL < time.Second || cfg.RefreshTTL < time.Second {
+		return nil, errors.New("gateway: tokens live at least one second")
+	}
+	if cfg.Version == "" {
+		cfg.Version = "dev"
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Rand == nil {
+		cfg.Rand = rand.Reader
+	}
+	tokens, err := auth.New(auth.Config{Secret: cfg.Secret, Now: cfg.Now})
+	if err != nil {
+		return nil, fmt.Errorf("gateway: %w", err)
+	}
+	passwords, err := auth.NewPasswords(auth.PasswordConfig{Cost: cfg.PasswordCost, Rand: cfg.Rand})
+	if err != nil {
+		return nil, fmt.Errorf("gateway: %w", err)
+	}
+	prefix := make([]byte, 6)
+	if _, err := io.ReadFull(cfg.Rand, prefix); err != nil {
+		return nil, fmt.Errorf("gateway: make a prefix of request ids: %w", err)
+	}
+	m := newMetrics(cfg.Registerer)
+	s := &Server{
+		cfg: cfg, router: chi.NewMux(), metrics: m, unmatched: make(map[string]*routeMetrics),
+		tokens: tokens, passwords: passwords, cursors: newCursors(cfg.Secret),
+		people:   newPeople(cfg.Directory, cfg.Cards, m),
+		idPrefix: hex.EncodeToString(prefix) + "-",
+		states:   sync.Pool{New: func() any { return chi.NewRouteContext() }},
+	}
+	for _, method := range append(methods(), otherMethod) {
+		s.unmatched[method] = m.route("unmatched", method)
+	}
+	s.router.NotFound(s.refuseRoute)
+	s.router.MethodNotAllowed(s.refuseRoute)
+	s.api = newAPI(s.router, cfg.Version)
+	s.addHealth()
+	s.addAccounts()
+	s.addUsers()
+	s.addFollows()
+	return s, nil
+}
+
+// Handler returns what the public listener serves.
+func (s *Server) Handler() http.Handler { return http.HandlerFunc(s.serve) }
+
+// OpenAPI returns the description of the API, to be read only.
+func (s *Server) OpenAPI() *huma.OpenAPI { return s.api.OpenAPI() }
+
+// HTTPServer returns a net/http server for a handler with timeouts that bound
+// what a slow or silent client can hold. logger gets what net/http has to say.
+func HTTPServer(h http.Handler, logger *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       30 * time.Second,
+		WriteTimeout:      60 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    32 << 10,
+		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
+	}
+}
+
+const (
+	levelAccess  = slog.LevelDebug
+	levelRefused = slog.LevelWarn
+	levelFault   = slog.LevelError
+
+	headerRequestID = "X-Request-Id"
+)
+
+// serve is the frame around every route: the exchange, the router, and then
+// metrics, the log, and a panic made a 500. The rest of the order is per route:
+// authentication, limits of the body, the body, the handler.
+func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
+	x := &exchange{Context: r.Context(), id: s.requestID(r), start: s.cfg.Now(), route: s.unmatchedRoute(r.Method)}
+	x.w.ResponseWriter = w
+	x.router, _ = s.states.Get().(*chi.Context)
+	x.router.Reset()
+	x.router.Routes = s.router
+	if r.Method == http.MethodHead {
+		x.router.RouteMethod = http.MethodGet // net/http drops the body
+	}
+	x.r = r.WithContext(x) //nolint:contextcheck // x is the context of r, and more
+	w.Header()[headerRequestID] = []string{x.id}
+	s.metrics.inFlight.Inc()
+	defer s.finish(x) //nolint:contextcheck // x is a context
+	s.router.ServeHTTP(&x.w, x.r)
+}
+
+// finish ends an exchange, also one whose handler panicked.
+func (s *Server) finish(x *exchange) {
+	cut := false
+	if p := recover(); p != nil {
+		cut = x.w.status != 0 // too late for another answer: cut the connection
+		if err, ok := p.(error); ok && errors.Is(err, http.ErrAbortHandler) {
+			cut = true
+		} else {
+			s.metrics.panics.Inc()
+			s.cfg.Logger.LogAttrs(x, levelFault, "handler panicked", append(x.attrs(nil), slog.Any("panic", p), slog.String("stack", string(debug.Stack())))...)
+		}
+		if !cut {
+			x.write(newFailure(x, errInternal))
+		}
+	}
+	if x.w.status == 0 {
+		x.w.status = http.StatusOK // net/http writes it after us
+	}
+	took := s.cfg.Now().Sub(x.start)
+	x.route.observe(x.w.status, took)
+	s.metrics.inFlight.Dec()
+	if s.cfg.Logger.Enabled(x, levelAccess) {
+		s.cfg.Logger.LogAttrs(x, levelAccess, "request", append(x.attrs(nil), slog.Int("status", x.w.status), slog.Duration("took", took))...)
+	}
+	s.states.Put(x.router)
+	if cut {
+		panic(http.ErrAbortHandler)
+	}
+}
+
+// requestID returns the client's id for a request if it is a plain one, or makes
+// one.
+func (s *Server) requestID(r *http.Request) string {
+	if given := r.Header[headerRequestID]; len(given) == 1 && plainID(given[0]) {
+		return given[0]
+	}
+	return s.idPrefix + strconv.FormatUint(s.idNext.Add(1), 36)
+}
+
+func plainID(id string) bool {
+	return id != "" && len(id) <= 64 && strings.IndexFunc(id, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '_' && r != '.'
+	}) < 0
+}
+
+const otherMethod = "other"
+
+func methods() []string {
+	return []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions}
+}
+
+func (s *Server) unmatchedRoute(method string) *routeMetrics {
+	if m := s.unmatched[method]; m != nil {
+		return m
+	}
+	return s.unmatched[otherMethod]
+}
+
+// refuseRoute answers what no route matches: 405 with Allow when another method
+// would, else 404.
+func (s *Server) refuseRoute(_ http.ResponseWriter, r *http.Request) {
+	path := r.URL.Path
+	if r.URL.RawPath != "" {
+		path = r.URL.RawPath
+	}
+	var allow []string
+	for _, method := range methods() {
+		routed := method
+		if method == http.MethodHead {
+			routed = http.MethodGet
+		}
+		if s.router.Match(chi.NewRouteContext(), routed, path) {
+			allow = append(allow, method)
+		}
+	}
+	if len(allow) == 0 {
+		s.refuse(r.Context(), errNotFound)
+		return
+	}
+	s.refuse(r.Context(), &refusal{
+		status: http.StatusMethodNotAllowed, code: "method_not_allowed", message: "Method not allowed", allow: strings.Join(allow, ", "),
+	})
+}

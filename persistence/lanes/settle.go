@@ -1,0 +1,112 @@
+package lanes
+
+import (
+	"context"
+	"math/bits"
+	"time"
+
+	"kith/persistence"
+)
+
+// settleLoop does what follows a commit, in commit order.
+func (c *Committer) settleLoop() {
+	var perLane [persistence.LaneCount][]persistence.Record
+	for batch := range c.settle {
+		dirty := c.publish(batch, &perLane)
+		c.putCards(batch)
+		for _, s := range batch {
+			c.finish(s)
+		}
+		c.wake(dirty)
+		c.unsettled.Done()
+	}
+}
+
+// publish appends the committed records to the rings, in position order, and
+// returns the lanes that have new ones.
+func (c *Committer) publish(batch []*submission, perLane *[persistence.LaneCount][]persistence.Record) (dirty uint64) {
+	for _, s := range batch {
+		if s.outcome.Status != persistence.Committed {
+			continue
+		}
+		lane := s.turn.Records[0].Lane
+		perLane[lane] = append(perLane[lane], s.turn.Records...)
+		dirty |= 1 << lane
+		c.metrics.records.Add(float64(len(s.turn.Records)))
+	}
+	for rest := dirty; rest != 0; rest &= rest - 1 {
+		lane := bits.TrailingZeros64(rest)
+		c.rings[lane].append(sortByPos(perLane[lane]))
+		clear(perLane[lane])
+		perLane[lane] = perLane[lane][:0]
+	}
+	return dirty
+}
+
+// putCards writes the cards of a batch to the cache. What the cache does not
+// take, the effects tail writes again.
+func (c *Committer) putCards(batch []*submission) {
+	cards := make([]*persistence.CachedCard, 0, len(batch))
+	for _, s := range batch {
+		if s.outcome.Status == persistence.Committed {
+			cards = append(cards, cardOf(s.turn))
+		}
+	}
+	if len(cards) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), cardTimeout)
+	defer cancel()
+	if err := c.cfg.Cards.Put(ctx, cards); err != nil {
+		c.metrics.cards.WithLabelValues("failed").Add(float64(len(cards)))
+		c.cfg.Logger.Warn("the card cache did not take the cards of a batch", "cards", len(cards), "error", err)
+		c.missCards(cards)
+		return
+	}
+	c.metrics.cards.WithLabelValues("written").Add(float64(len(cards)))
+}
+
+// cardTimeout bounds how long answers wait for the card cache.
+const cardTimeout = 100 * time.Millisecond
+
+func cardOf(t *persistence.Turn) *persistence.CachedCard {
+	if t.Deleted {
+		return persistence.NewTombstone(t.User, t.Account.Version)
+	}
+	return persistence.NewCard(t.Account.Card)
+}
+
+// missCards keeps what the cache lacks until somebody asks. Full: the cache has
+// been away for long, and what is dropped here is found stale by its version.
+func (c *Committer) missCards(cards []*persistence.CachedCard) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, card := range cards {
+		m := MissedCard{User: card.Card.ID, Version: card.Card.Version, Deleted: card.Deleted}
+		before, known := c.missed[m.User]
+		if known && before.Version > m.Version || !known && len(c.missed) >= maxMissedCards {
+			continue
+		}
+		c.missed[m.User] = m
+	}
+}
+
+func (c *Committer) finish(s *submission) {
+	c.queued.Add(-1)
+	switch {
+	case s.err != nil:
+		c.metrics.turns.WithLabelValues("failed").Inc()
+	case s.outcome.Status == persistence.Committed:
+		c.metrics.turns.WithLabelValues("committed").Inc()
+	default:
+		c.metrics.turns.WithLabelValues("conflict").Inc()
+	}
+	s.done(s.outcome, s.err)
+}
+
+func (c *Committer) finishAll(batch []*submission, err error) {
+	for _, s := range batch {
+		s.err = err
+		c.finish(s)
+	}
+}

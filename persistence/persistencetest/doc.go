@@ -1,0 +1,13 @@
+// Package persistencetest holds one suite for each contract of persistence. An
+// engine that passes them all can carry Kith.
+//
+//   - store.go: Run, and what the suites work with.
+//   - commit.go, guards.go, fence.go: Journal.Commit. What a turn writes, what
+//     refuses it, and the fence.
+//   - history.go: Journal, the rest. Loading, reading, snapshots, erasing.
+//   - directory.go, edges.go, credentials.go, lanes.go, audit.go: their contracts.
+//   - cards.go: RunCards, for caches of cards.
+//
+// The suites see an engine only through its contracts, except that Store.Break
+// plants damage that no caller can.
+package persistencetest

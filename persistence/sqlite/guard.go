@@ -1,0 +1,188 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql/driver"
+	"fmt"
+
+	"kith/actors/user"
+	"kith/persistence"
+)
+
+// guard reads whatever may refuse a turn, so that a refused one has changed
+// nothing. A turn that only needs its version is guarded by the statement that
+// writes the row.
+func guard(t *tx, turn *persistence.Turn) (persistence.TurnStatus, []persistence.EventConflictDetail, error) {
+	events := len(turn.Erase) > 0
+	for i := range turn.Records {
+		events = events || turn.Records[i].EventID != ""
+	}
+	if turn.Version > 0 && len(turn.Claims) == 0 && !events {
+		return persistence.Committed, nil, nil
+	}
+	// The version comes first: of a turn that was committed before, everything
+	// else fails as well.
+	version, found, err := versionOf(t, turn.User)
+	if err != nil {
+		return 0, nil, err
+	}
+	if version != turn.Version || found != (turn.Version > 0) {
+		return persistence.Stale, nil, nil
+	}
+	for _, c := range turn.Claims {
+		holder, ok, err := holderOf(t.conn, c)
+		if err != nil {
+			return 0, nil, err
+		}
+		if !ok || holder != turn.User {
+			return persistence.ClaimMissing, nil, nil
+		}
+	}
+	if !events {
+		return persistence.Committed, nil, nil
+	}
+	conflicts, err := eventConflicts(t, turn)
+	if err != nil {
+		return 0, nil, err
+	}
+	if len(conflicts) > 0 {
+		return persistence.EventConflict, conflicts, nil
+	}
+	return persistence.Committed, nil, nil
+}
+
+const selectVersion = `SELECT version FROM users WHERE id = ? UNION ALL SELECT -1 FROM deleted_users WHERE id = ?`
+
+// versionOf returns the version of the row; found is also true for a deleted
+// user, at a version that no turn has.
+func versionOf(t *tx, id user.ID) (version uint64, found bool, err error) {
+	err = t.query(context.Background(), selectVersion, func(row []driver.Value) error {
+		version, found = number(row[0]), true
+		return nil
+	}, int64(id), int64(id)) //nolint:gosec // ids fit
+	if err != nil {
+		return 0, false, fmt.Errorf("read the version: %w", err)
+	}
+	return version, found, nil
+}
+
+func holderOf(c *conn, claim persistence.Claim) (holder user.ID, found bool, err error) {
+	err = c.query(context.Background(), `SELECT user_id FROM claims WHERE kind = ? AND value = ?`, func(row []driver.Value) error {
+		holder, found = user.ID(number(row[0])), true
+		return nil
+	}, int64(claim.Kind), claim.Value)
+	if err != nil {
+		return 0, false, fmt.Errorf("read the holder of a claim: %w", err)
+	}
+	return holder, found, nil
+}
+
+// eventConflicts returns what the journal knows of each event id of the turn
+// that stands in its way.
+func eventConflicts(t *tx, turn *persistence.Turn) ([]persistence.EventConflictDetail, error) {
+	var conflicts []persistence.EventConflictDetail
+	// What this turn did so far comes before what the journal says.
+	seen := make(map[string]user.EventStatus)
+	status := func(id string) (user.EventStatus, error) {
+		if s, ok := seen[id]; ok {
+			return s, nil
+		}
+		return eventStatus(t.conn, turn.User, id)
+	}
+	for i := range turn.Records {
+		r := &turn.Records[i]
+		if r.EventID == "" {
+			continue
+		}
+		s, err := status(r.EventID)
+		if err != nil {
+			return nil, err
+		}
+		if s != user.EventMissing {
+			conflicts = append(conflicts, persistence.EventConflictDetail{EventID: r.EventID, Status: s})
+			continue
+		}
+		seen[r.EventID] = user.EventRecorded
+		if r.Kind == persistence.KindActivityErased {
+			seen[r.EventID] = user.EventErased
+		}
+	}
+	for _, id := range turn.Erase {
+		s, err := status(id)
+		if err != nil {
+			return nil, err
+		}
+		if s != user.EventRecorded {
+			conflicts = append(conflicts, persistence.EventConflictDetail{EventID: id, Status: s})
+			continue
+		}
+		seen[id] = user.EventErased
+	}
+	return conflicts, nil
+}
+
+const selectEvent = `SELECT kind FROM journal WHERE user_id = ? AND event_id = ?`
+
+// eventStatus uses the index journal_event.
+func eventStatus(c *conn, id user.ID, event string) (user.EventStatus, error) {
+	status := user.EventMissing
+	err := c.query(context.Background(), selectEvent, func(row []driver.Value) error {
+		status = user.EventRecorded
+		if persistence.Kind(number(row[0])) == persistence.KindActivityErased { //nolint:gosec // stored from a Kind
+			status = user.EventErased
+		}
+		return nil
+	}, int64(id), event) //nolint:gosec // ids fit
+	if err != nil {
+		return 0, fmt.Errorf("read an event id: %w", err)
+	}
+	return status, nil
+}
+
+// tieClaims notes which of the user's claims the row bears after the turn.
+// Index: claims_user.
+func tieClaims(t *tx, turn *persistence.Turn) error {
+	row := &turn.Account
+	if turn.Deleted {
+		row = nil
+	}
+	claims, err := claimsOf(t.conn, turn.User)
+	if err != nil {
+		return err
+	}
+	for _, c := range claims {
+		loose := int64(1)
+		if bears(row, c.Claim) {
+			loose = 0
+		}
+		if loose == c.loose {
+			continue
+		}
+		if _, err := t.exec(`UPDATE claims SET loose = ? WHERE kind = ? AND value = ?`, loose, int64(c.Kind), c.Value); err != nil {
+			return fmt.Errorf("tie a claim: %w", err)
+		}
+	}
+	return nil
+}
+
+type storedClaim struct {
+	persistence.Claim
+	loose int64
+}
+
+const selectClaims = `SELECT kind, value, loose FROM claims WHERE user_id = ? ORDER BY kind, value`
+
+func claimsOf(c *conn, id user.ID) ([]storedClaim, error) {
+	var claims []storedClaim
+	err := c.query(context.Background(), selectClaims, func(row []driver.Value) error {
+		claims = append(claims, storedClaim{
+			Claim: persistence.Claim{Kind: persistence.ClaimKind(number(row[0])), Value: text(row[1])}, //nolint:gosec // stored from a ClaimKind
+			loose: integer(row[2]),
+		})
+		return nil
+	}, int64(id)) //nolint:gosec // ids fit
+	if err != nil {
+		return nil, fmt.Errorf("read the claims of user %d: %w", id, err)
+	}
+	return claims, nil
+}

@@ -1,0 +1,29 @@
+package sqlite_test
+
+import (
+	"strings"
+	"testing"
+
+	"kith/persistence/sqlite"
+)
+
+func TestHotStatementsUseIndexesAndSortNothing(t *testing.T) {
+	t.Parallel()
+	db := open(t)
+	for name, sql := range sqlite.HotStatements() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			plan := db.Plan(t, sql)
+			if len(plan) == 0 {
+				t.Fatal("no plan")
+			}
+			for _, step := range plan {
+				// The ids asked for are scanned; so is the list of lanes.
+				scan := strings.HasPrefix(step, "SCAN") && !strings.Contains(step, "VIRTUAL TABLE") && step != "SCAN lane" && step != "SCAN CONSTANT ROW"
+				if scan || strings.Contains(step, "TEMP B-TREE") || strings.Contains(step, "AUTOMATIC") {
+					t.Errorf("step %q of\n\t%s", step, strings.Join(plan, "\n\t"))
+				}
+			}
+		})
+	}
+}

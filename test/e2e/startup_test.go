@@ -1,0 +1,230 @@
+package e2e_test
+
+import (
+	"context"
+	"database/sql"
+	"net"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	_ "modernc.org/sqlite" // the driver of databases that are not ours
+
+	"kith/test/kithtest"
+)
+
+// serve tries to start a server with settings; it must end by itself.
+func serve(t *testing.T, env ...string) kithtest.Result {
+	t.Helper()
+	return kith.Run(t, append([]string{"KITH_HTTP_ADDR=127.0.0.1:0", "KITH_OPS_ADDR=127.0.0.1:0"}, env...), "serve")
+}
+
+func TestABadSettingStopsTheStart(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(kithtest.DataDir(t), "data")
+	for name, value := range map[string]string{
+		"KITH_HTTP_ADDR":   "nonsense",
+		"KITH_OPS_ADDR":    "127.0.0.1:65536",
+		"KITH_JWT_SECRET":  "short-secret-of-31-bytes-xxxxxxx",
+		"KITH_PUBLIC_URL":  "ftp://example.com",
+		"KITH_ACCESS_TTL":  "soon",
+		"KITH_REFRESH_TTL": "99999d",
+		"KITH_LOG_LEVEL":   "loud",
+		"KITH_LOG_FORMAT":  "xml",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if name == "KITH_JWT_SECRET" {
+				value = value[:31]
+			}
+			check := func(r kithtest.Result) {
+				if name == "KITH_JWT_SECRET" {
+					fails(t, r, 2, name, "***", "32 bytes")
+					if strings.Contains(r.Stderr, "short-secret") {
+						t.Errorf("the secret is shown: %s", r.Stderr)
+					}
+					return
+				}
+				fails(t, r, 2, name, value, "allowed is")
+			}
+			check(serve(t, "KITH_DATA_DIR="+dir, name+"="+value))
+			flag := "--" + strings.ReplaceAll(strings.ToLower(strings.TrimPrefix(name, "KITH_")), "_", "-")
+			check(kith.Run(t, []string{"KITH_DATA_DIR=" + dir}, "serve", flag, value))
+		})
+	}
+	t.Run("KITH_DATA_DIR", func(t *testing.T) {
+		t.Parallel()
+		fails(t, kith.Run(t, nil, "serve", "--data-dir", ""), 2, "KITH_DATA_DIR", "allowed is")
+	})
+	t.Cleanup(func() {
+		if _, err := os.Stat(dir); err == nil {
+			t.Error("a start with a bad setting made the data dir")
+		}
+	})
+}
+
+func TestASecondServerOnADataDirRefusesToStart(t *testing.T) {
+	t.Parallel()
+	first := kith.Start(t, kithtest.Options{})
+	fails(t, serve(t, "KITH_DATA_DIR="+first.DataDir()), 1, "KITH_DATA_DIR", first.DataDir(), "in use")
+	want(t, 200)(first.Client().Get(t.Context(), "/readyz"))
+	first.Verify()
+	first.Stop()
+}
+
+func TestAUsedPortStopsTheStart(t *testing.T) {
+	t.Parallel()
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	for _, name := range []string{"KITH_HTTP_ADDR", "KITH_OPS_ADDR"} {
+		fails(t, serve(t, "KITH_DATA_DIR="+kithtest.DataDir(t), name+"="+l.Addr().String()), 1, name, l.Addr().String(), "in use")
+	}
+}
+
+func TestADataDirThatCannotBeUsedStopsTheStart(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(kithtest.DataDir(t), "file")
+	if err := os.WriteFile(file, []byte("a file"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range []string{file, filepath.Join(file, "below")} {
+		fails(t, serve(t, "KITH_DATA_DIR="+dir), 1, "KITH_DATA_DIR", file)
+	}
+	closed := filepath.Join(kithtest.DataDir(t), "closed")
+	if err := os.Mkdir(closed, 0o500); err != nil {
+		t.Fatal(err)
+	}
+	if f, err := os.Create(filepath.Join(closed, "probe")); err == nil { // modes do not bind us
+		if err := f.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	fails(t, serve(t, "KITH_DATA_DIR="+closed), 1, "KITH_DATA_DIR", closed)
+}
+
+func TestADatabaseThatCannotBeUsedStopsTheStart(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		make  func(t *testing.T, path string)
+		holds string
+	}{
+		"of a newer kith": {func(t *testing.T, path string) {
+			t.Helper()
+			if r := kith.Run(t, []string{"KITH_DATA_DIR=" + filepath.Dir(path)}, "migrate", "up"); r.Code != 0 {
+				t.Fatalf("migrate up: %s", r.Stderr)
+			}
+			execute(t, path, "INSERT INTO goose_db_version (version_id, is_applied) VALUES (9999, 1)")
+		}, "newer"},
+		"of something else": {func(t *testing.T, path string) {
+			t.Helper()
+			execute(t, path, "CREATE TABLE recipes (name TEXT)")
+		}, "not a Kith database"},
+		"that is none": {func(t *testing.T, path string) {
+			t.Helper()
+			if err := os.WriteFile(path, []byte(strings.Repeat("not a database ", 1000)), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}, "not a Kith database"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := kithtest.DataDir(t)
+			path := filepath.Join(dir, "kith.db")
+			test.make(t, path)
+			before, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			fails(t, serve(t, "KITH_DATA_DIR="+dir), 1, path, test.holds)
+			for _, args := range [][]string{{"verify"}, {"migrate", "up"}, {"token", "--username", "ada_zq"}} {
+				fails(t, kith.Run(t, []string{"KITH_DATA_DIR=" + dir}, args...), 1, path, test.holds)
+			}
+			if after, err := os.ReadFile(path); err != nil || string(after) != string(before) {
+				t.Errorf("the file was changed: %v", err)
+			}
+		})
+	}
+}
+
+// execute runs SQL on a database file.
+func execute(t *testing.T, path, statement string) {
+	t.Helper()
+	db, err := sql.Open("sqlite", "file:"+path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.ExecContext(context.WithoutCancel(t.Context()), statement); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestAnUnknownCommandLineIsRefused(t *testing.T) {
+	t.Parallel()
+	for _, args := range [][]string{
+		{}, {"dance"}, {"serve", "--loudly"}, {"serve", "now"}, {"token"}, {"migrate"}, {"migrate", "down"}, {"serve", "--http-addr"},
+	} {
+		t.Run(strings.Join(args, " "), func(t *testing.T) {
+			t.Parallel()
+			fails(t, kith.Run(t, nil, args...), 2, "--help")
+		})
+	}
+}
+
+func TestHelpShowsEveryFlagWithItsVariable(t *testing.T) {
+	t.Parallel()
+	r := kith.Run(t, nil, "--help")
+	if r.Code != 0 || r.Stderr != "" {
+		t.Fatalf("exit code %d: %s", r.Code, r.Stderr)
+	}
+	for _, command := range []string{"serve", "token", "verify", "migrate"} {
+		if !strings.Contains(r.Stdout, command) {
+			t.Errorf("help lacks %s:\n%s", command, r.Stdout)
+		}
+	}
+	r = kith.Run(t, nil, "serve", "--help")
+	if r.Code != 0 || r.Stderr != "" {
+		t.Fatalf("exit code %d: %s", r.Code, r.Stderr)
+	}
+	var flags []string
+	for _, match := range regexp.MustCompile(`--([a-z-]+)[= ]`).FindAllStringSubmatch(r.Stdout, -1) {
+		if match[1] == "help" {
+			continue
+		}
+		variable := "KITH_" + strings.ToUpper(strings.ReplaceAll(match[1], "-", "_"))
+		flags = append(flags, variable)
+		if !strings.Contains(r.Stdout, "$"+variable) {
+			t.Errorf("--%s has no variable %s:\n%s", match[1], variable, r.Stdout)
+		}
+	}
+	for _, variable := range []string{
+		"KITH_DATA_DIR", "KITH_HTTP_ADDR", "KITH_OPS_ADDR", "KITH_PUBLIC_URL", "KITH_JWT_SECRET", "KITH_ACCESS_TTL", "KITH_REFRESH_TTL", "KITH_LOG_LEVEL", "KITH_LOG_FORMAT",
+	} {
+		if !strings.Contains(strings.Join(flags, " ")+" ", variable+" ") {
+			t.Errorf("no flag for %s:\n%s", variable, r.Stdout)
+		}
+	}
+}
+
+// With JSON logs every line is an object.
+func TestTheLogIsJSONWhenAsked(t *testing.T) {
+	t.Parallel()
+	s := kith.Launch(t, kithtest.Options{Env: []string{"KITH_LOG_FORMAT=json", "KITH_LOG_LEVEL=debug"}})
+	if !s.AwaitLog(func(log string) bool { return strings.Contains(log, `"ops":"http://`) }) {
+		t.Fatal("no line with the addresses")
+	}
+	s.Stop()
+	for line := range strings.Lines(s.Log()) {
+		if !jsonObject(line) {
+			t.Errorf("a line that is no JSON object: %s", line)
+		}
+	}
+}

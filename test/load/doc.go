@@ -1,0 +1,27 @@
+// Command load measures Kith against a plain server that does the same, and
+// prints which of the goals were met. `make bench` runs it.
+//
+// Everything is a real process on the same machine and the same file system: the
+// kith that this checkout builds, the baseline (this binary again), a load
+// generator (again), and a process that does nothing but activate users.
+// Figures of one machine do not travel, ratios within one run do; so each goal
+// that can be is a ratio, its two sides take turns in short rounds, and the
+// median of the rounds counts. CPU is user and system time of the server's
+// process, from the kernel.
+//
+// The two sides get the same users, follows, tokens and requests, and must
+// answer the same before anything is measured. During it every status is
+// checked, and every 64th body. Kith's own invariants are checked in its database
+// after each round: a follow counts only when the counters of both sides have
+// committed, and the time until then counts too.
+//
+//   - main.go: the command line; run.go: a run from building kith to the table.
+//   - machine.go, proc.go, kith.go: what it runs on; processes and their CPU.
+//   - population.go, fill.go: users and follows; writing them through the
+//     contracts of persistence.
+//   - baseline.go, baseline_store.go: the server to compare with.
+//   - generator.go, generator_run.go, conn.go, histogram.go: the load.
+//   - lookup.go, follow.go, activation.go, activator.go, account.go: one file a
+//     phase; the activator is the process of the activation phase.
+//   - table.go: the results. profile.go: CPU profiles of kith.
+package main

@@ -1,0 +1,257 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"kith/actors/user"
+	"kith/actors/usergrain"
+	"kith/persistence"
+	"kith/persistence/sqlite"
+)
+
+const (
+	fillBatch   = 2048 // turns of one commit
+	fillWorkers = 256  // single writes at once; the database groups them
+	fillLease   = time.Millisecond
+	fillNode    = "fill"
+)
+
+// filler writes a population into a database of Kith, through the contracts and
+// with the core, so that what is stored is what the same commands would have
+// left: journals, rows, edges on both sides, marks.
+type filler struct {
+	db     *sqlite.DB
+	node   persistence.Node
+	people *population
+	states []user.State
+	bases  []uint64 // the position of each user's first record
+	step   func(n int)
+}
+
+// fillSteps is how often fill reports for a population, for a progress bar.
+func fillSteps(p *population) int { return 2 * len(p.People) }
+
+// fill writes people into a new database and gives them ids. It calls step with
+// how much was done. It returns the states, for saveSnapshots.
+func fill(ctx context.Context, path string, people *population, step func(n int)) (states []user.State, err error) {
+	db, err := sqlite.Open(ctx, sqlite.Config{Path: path})
+	if err != nil {
+		return nil, fmt.Errorf("fill: %w", err)
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	// The lease is over when the next process comes, so it need not wait.
+	node, err := db.Acquire(ctx, fillNode, fillLease)
+	if err != nil {
+		return nil, fmt.Errorf("fill: %w", err)
+	}
+	n := len(people.People)
+	first, err := db.NextIDs(ctx, n)
+	if err != nil {
+		return nil, fmt.Errorf("fill: %w", err)
+	}
+	for i := range people.People {
+		people.People[i].ID = first + user.ID(i) //nolint:gosec // an index
+	}
+	f := &filler{db: db, node: node, people: people, states: make([]user.State, n), bases: make([]uint64, n), step: step}
+	if err := f.claimNames(ctx); err != nil {
+		return nil, fmt.Errorf("fill: %w", err)
+	}
+	if err := f.commit(ctx, f.own); err != nil {
+		return nil, fmt.Errorf("fill: register and follow: %w", err)
+	}
+	if err := f.commit(ctx, f.effects); err != nil {
+		return nil, fmt.Errorf("fill: add followers: %w", err)
+	}
+	if err := f.logIn(ctx); err != nil {
+		return nil, fmt.Errorf("fill: %w", err)
+	}
+	if err := f.mark(ctx); err != nil {
+		return nil, fmt.Errorf("fill: %w", err)
+	}
+	return f.states, nil
+}
+
+func (f *filler) claimNames(ctx context.Context) error {
+	return each(ctx, fillWorkers, len(f.people.People), func(i int) error {
+		u := &f.people.People[i]
+		return f.db.Claim(ctx, u.ID, []persistence.Claim{{Kind: persistence.ClaimUsername, Value: u.Username}})
+	})
+}
+
+func (f *filler) logIn(ctx context.Context) error {
+	return each(ctx, fillWorkers, len(f.people.People), func(i int) error {
+		u := &f.people.People[i]
+		if u.Token == "" {
+			return nil
+		}
+		s, err := u.session(f.people.At)
+		if err != nil {
+			return err
+		}
+		return f.db.CreateSession(ctx, s)
+	})
+}
+
+// commit commits one turn of every user, in large batches.
+func (f *filler) commit(ctx context.Context, events func(i int) []user.Event) error {
+	for from := 0; from < len(f.states); from += fillBatch {
+		until := min(from+fillBatch, len(f.states))
+		batch := persistence.Batch{Node: f.node}
+		for i := from; i < until; i++ {
+			turn, err := f.turn(i, events(i))
+			if err != nil {
+				return err
+			}
+			batch.Turns = append(batch.Turns, turn)
+		}
+		outcomes, err := f.db.Commit(ctx, batch)
+		if err != nil {
+			return fmt.Errorf("commit: %w", err)
+		}
+		for i, o := range outcomes {
+			turn := batch.Turns[i]
+			if o.Status != persistence.Committed {
+				return fmt.Errorf("commit: the turn of user %d was refused: status %d", turn.User, o.Status)
+			}
+			if turn.Version == 0 {
+				f.bases[from+i] = turn.Records[0].Pos
+			}
+		}
+		f.step(until - from)
+	}
+	return nil
+}
+
+// own returns the registration of user i and whom they follow.
+func (f *filler) own(i int) []user.Event {
+	u, at := &f.people.People[i], f.people.At
+	events := []user.Event{user.Registered{ID: u.ID, UID: u.UID, Username: u.Username, Name: u.Name, At: at}}
+	for _, o := range f.people.Offsets {
+		events = append(events, user.Followed{Target: f.people.People[(i+o)%len(f.states)].ID, At: at})
+	}
+	return events
+}
+
+// effects returns what the follows of others mean for user i, in the order of
+// their positions, as a tail would deliver them.
+func (f *filler) effects(i int) []user.Event {
+	n, at := len(f.states), f.people.At
+	added := make([]user.FollowerAdded, len(f.people.Offsets))
+	for k, o := range f.people.Offsets {
+		source := (i - o + n) % n
+		id := f.people.People[source].ID
+		// The registration is before the follows.
+		pos := f.bases[source] + 1 + uint64(k) //nolint:gosec // an index
+		added[k] = user.FollowerAdded{Source: id, Lane: persistence.LaneOf(id), Pos: pos, FollowedAt: at, At: at}
+	}
+	slices.SortFunc(added, func(a, b user.FollowerAdded) int { return cmp.Compare(a.Pos, b.Pos) })
+	events := make([]user.Event, len(added))
+	for k := range added {
+		events[k] = added[k]
+	}
+	return events
+}
+
+// turn applies events to the state of user i and returns them as rows.
+func (f *filler) turn(i int, events []user.Event) (*persistence.Turn, error) {
+	s, id := &f.states[i], f.people.People[i].ID
+	t := &persistence.Turn{User: id, Version: s.Version}
+	for _, e := range events {
+		kind, eventID, payload, err := usergrain.EncodeEvent(e)
+		if err != nil {
+			return nil, fmt.Errorf("encode an event of user %d: %w", id, err)
+		}
+		t.Records = append(t.Records, persistence.Record{User: id, Seq: s.Version + 1, Kind: kind, At: e.RecordedAt(), EventID: eventID, Payload: payload})
+		switch e := e.(type) {
+		case user.Registered:
+			t.Claims = []persistence.Claim{{Kind: persistence.ClaimUsername, Value: e.Username}}
+		case user.Followed:
+			t.Following = append(t.Following, persistence.Edge{ID: uint64(e.Target), At: e.At})
+		case user.FollowerAdded:
+			t.Followers = append(t.Followers, persistence.Edge{ID: uint64(e.Source), At: e.FollowedAt})
+		}
+		s.Apply(e)
+	}
+	t.Account = s.Account()
+	return t, nil
+}
+
+// mark tells the effects tail that everything has had its effect.
+func (f *filler) mark(ctx context.Context) error {
+	heads, err := f.db.Heads(ctx)
+	if err != nil {
+		return fmt.Errorf("read the heads: %w", err)
+	}
+	batch := persistence.Batch{Node: f.node}
+	for lane, pos := range heads {
+		if pos > 0 {
+			batch.Marks = append(batch.Marks, persistence.Mark{Tail: persistence.TailEffects, Lane: uint8(lane), Pos: pos}) //nolint:gosec // below LaneCount
+		}
+	}
+	if _, err := f.db.Commit(ctx, batch); err != nil {
+		return fmt.Errorf("save the marks: %w", err)
+	}
+	return nil
+}
+
+// saveSnapshots stores a snapshot of every state, as passivation would.
+func saveSnapshots(ctx context.Context, path string, states []user.State) (err error) {
+	db, err := sqlite.Open(ctx, sqlite.Config{Path: path})
+	if err != nil {
+		return fmt.Errorf("save snapshots: %w", err)
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	for batch := range slices.Chunk(states, fillBatch) {
+		snapshots := make([]persistence.Snapshot, len(batch))
+		for i := range batch {
+			encoded, err := usergrain.EncodeSnapshot(&batch[i])
+			if err != nil {
+				return fmt.Errorf("save snapshots: %w", err)
+			}
+			snapshots[i] = persistence.Snapshot{User: batch[i].ID, Seq: batch[i].Version, State: encoded}
+		}
+		if err := db.SaveSnapshots(ctx, snapshots); err != nil {
+			return fmt.Errorf("save snapshots: %w", err)
+		}
+	}
+	return nil
+}
+
+// each calls f for 0 to n-1, so many at once, and returns the first error, after
+// which no more are begun.
+func each(ctx context.Context, atOnce, n int, f func(i int) error) error {
+	var (
+		next  atomic.Int64
+		wg    sync.WaitGroup
+		once  sync.Once
+		first error
+	)
+	for range min(n, atOnce) {
+		wg.Go(func() {
+			for {
+				i := int(next.Add(1)) - 1
+				if i >= n {
+					return
+				}
+				err := ctx.Err()
+				if err == nil {
+					err = f(i)
+				}
+				if err != nil {
+					once.Do(func() { first = err })
+					next.Store(int64(n))
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	return first
+}

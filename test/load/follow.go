@@ -1,0 +1,118 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+const (
+	followConns  = 256
+	followRounds = 3
+	followTime   = 4 * time.Second
+	followLimit  = 30_000 // a second, more than either server does
+	followGoal   = 3.0    // times the baseline's rate
+
+	starGoal    = 0.8 // of the spread rate
+	starLatency = 250 * time.Millisecond
+
+	// slowFsync is up to how many durable writes a second a disk is one on which
+	// the baseline waits for the disk, so that rates say what group commit is
+	// worth. On a faster one both wait for the processor.
+	slowFsync = 2_800
+)
+
+// measureFollows measures follows between random users on both servers in turn,
+// and in between, on kith, everybody following one star.
+func (b *bench) measureFollows(ctx context.Context, r *rig) error {
+	var (
+		plain, kith, star []sample
+		base, own         = follower{r: r, s: r.baseline}, follower{r: r, s: r.kith}
+	)
+	for round := range followRounds + 1 {
+		spread := job{
+			Kind: loadFollow, Connections: followConns, Duration: b.lasting(followTime), Seed: 1, Reserved: stars,
+			Count: min(int(followLimit*b.lasting(followTime).Seconds()), len(r.people.People)*8),
+		}
+		p, err := base.round(ctx, spread)
+		if err != nil {
+			return err
+		}
+		stopProfile := func() error { return nil }
+		if round == 1 {
+			stopProfile = b.profile(ctx, r.kith, phaseFollow, spread.Duration)
+		}
+		k, err := own.round(ctx, spread)
+		if err != nil {
+			return err
+		}
+		if err := stopProfile(); err != nil {
+			return err
+		}
+		if round == 1 {
+			stopProfile = b.profile(ctx, r.kith, loadStar, spread.Duration/2)
+		}
+		s, err := own.round(ctx, job{Kind: loadStar, Connections: followConns, Seed: uint64(round), Star: len(r.people.People) - 1 - round}) //nolint:gosec // small
+		if err != nil {
+			return err
+		}
+		if round == 1 {
+			if err := stopProfile(); err != nil {
+				return err
+			}
+		}
+		if round == 0 {
+			continue // warms up
+		}
+		plain, kith, star = append(plain, p), append(kith, k), append(star, s)
+		b.say("follow %d/%d: baseline %.0f/s, %.0f µs; kith %.0f/s, %.0f µs; one star %.0f/s, %.0f µs, p99 %s", round, followRounds,
+			p.rate(), p.each(), k.rate(), k.each(), s.rate(), s.each(), s.Latency.quantile(.99))
+	}
+	b.reportFollows(plain, kith)
+	rate, ratio := median(star, (*sample).rate), median(star, (*sample).rate)/median(kith, (*sample).rate)
+	b.report.add(fmt.Sprintf("everybody follows one star: rate ≥ %.1f × that of spread ones", starGoal),
+		fmt.Sprintf("%.2f × (%s/s; CPU %.0f µs)", ratio, thousands(rate), median(star, (*sample).each)), met(ratio >= starGoal))
+	p99 := merged(star).quantile(.99)
+	b.report.add(fmt.Sprintf("the same: p99 < %d ms", starLatency.Milliseconds()),
+		fmt.Sprintf("%s (p50 %s)", milliseconds(p99), milliseconds(merged(star).quantile(.5))), met(p99 < starLatency))
+	return nil
+}
+
+func (b *bench) reportFollows(plain, kith []sample) {
+	baseRate, rate := median(plain, (*sample).rate), median(kith, (*sample).rate)
+	baseCPU, cpu := median(plain, (*sample).each), median(kith, (*sample).each)
+	byRate, byCPU := met(rate/baseRate >= followGoal), met(baseCPU/cpu >= followGoal)
+	disk := fmt.Sprintf("this disk does %s fsync/s", thousands(b.report.machine.Fsync))
+	if b.report.machine.Fsync <= slowFsync {
+		byCPU = "– (" + disk + ": the rate decides)"
+	} else {
+		byRate = "– (" + disk + ": CPU decides)"
+	}
+	b.report.add(fmt.Sprintf("follows, both sides committed, %d in flight: rate ≥ %.0f × one transaction per follow", followConns, followGoal),
+		fmt.Sprintf("%.2f × (%s/s, bare %s/s; p99 %s, bare %s)", rate/baseRate, thousands(rate), thousands(baseRate),
+			milliseconds(merged(kith).quantile(.99)), milliseconds(merged(plain).quantile(.99))), byRate)
+	b.report.add(fmt.Sprintf("the same: CPU per follow ≤ 1/%.0f of it", followGoal),
+		fmt.Sprintf("%.2f × (%.0f of %.0f µs)", cpu/baseCPU, cpu, baseCPU), byCPU)
+}
+
+// follower makes follows on one server, never the same twice.
+type follower struct {
+	r    *rig
+	s    *server
+	used int // spread pairs
+}
+
+// round runs a job of follows. It is over when the counters of both sides have
+// committed.
+func (f *follower) round(ctx context.Context, j job) (sample, error) {
+	before, _, err := f.s.sums(ctx)
+	if err != nil {
+		return sample{}, err
+	}
+	j.Skip = f.used
+	s, err := f.s.load(ctx, f.r, j, func(done int) error { return f.s.settled(ctx, before+done) })
+	if j.Kind == loadFollow {
+		f.used += s.Done
+	}
+	return s, err
+}

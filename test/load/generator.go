@@ -1,0 +1,108 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+)
+
+// The kinds of load.
+const (
+	loadLookup   = "lookup"   // GET /users/{username}, random callers and users
+	loadFollow   = "follow"   // PUT /users/self/following/{username}, random pairs
+	loadStar     = "star"     // the same, everybody follows one
+	loadRegister = "register" // POST /auth/register
+	loadLogin    = "login"    // POST /auth/login, of those who registered
+)
+
+// job is what a generator is asked to do. It ends when its time is over, or when
+// it has nothing left to ask for.
+type job struct {
+	Kind        string
+	Addr        string
+	People      string // path of the population
+	Connections int
+	Duration    time.Duration // 0: until nothing is left
+	Seed        uint64
+
+	Callers  int // lookup: so many different ones
+	Reserved int // follow: the last so many are never followed
+	Skip     int // follow: pairs of earlier rounds; register, login: users of earlier rounds
+	Star     int // star: whom all follow
+	Count    int // follow, register, login: so many at most
+}
+
+// outcome is what a generator has done.
+type outcome struct {
+	Done    int           // answered as they should be
+	Elapsed time.Duration // until the last answer
+	Latency histogram
+}
+
+func (o *outcome) rate() float64 { return float64(o.Done) / o.Elapsed.Seconds() }
+
+// generator is a running generator, connected and waiting for go.
+type generator struct {
+	*process
+	answers *io.PipeReader
+	lines   *bufio.Reader
+}
+
+// startGenerator starts a generator and returns once it has connected, so that
+// neither is measured.
+func startGenerator(ctx context.Context, dir string, j job) (*generator, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("find ourselves: %w", err)
+	}
+	r, w := io.Pipe()
+	p, err := start(ctx, command{name: "generator", path: self, args: []string{roleGenerator}, dir: dir, stdout: w})
+	if err != nil {
+		return nil, err
+	}
+	go func() {
+		<-p.done
+		_ = w.Close() // never fails
+	}()
+	g := &generator{process: p, answers: r, lines: bufio.NewReader(r)}
+	if err := g.send(j); err != nil {
+		return nil, errors.Join(err, g.abandon())
+	}
+	if line, err := g.lines.ReadString('\n'); err != nil || line != readyLine {
+		return nil, errors.Join(fmt.Errorf("the generator is not ready: %q", line), g.abandon())
+	}
+	return g, nil
+}
+
+const (
+	readyLine = "ready\n"
+	goLine    = "go\n"
+)
+
+// run lets it go and returns what it did.
+func (g *generator) run() (outcome, error) {
+	var o outcome
+	if _, err := io.WriteString(g.stdin, goLine); err != nil {
+		return o, errors.Join(fmt.Errorf("start the load: %w", err), g.abandon())
+	}
+	if err := json.NewDecoder(g.lines).Decode(&o); err != nil {
+		return o, errors.Join(fmt.Errorf("read what the generator did: %w", err), g.abandon())
+	}
+	// The rest is a line's end; it must be taken for the child to end.
+	if _, err := io.Copy(io.Discard, g.lines); err != nil {
+		return o, fmt.Errorf("read what the generator did: %w", err)
+	}
+	return o, g.wait()
+}
+
+// abandon ends a generator that failed and says why it did.
+func (g *generator) abandon() error {
+	_ = g.answers.Close() // never fails
+	_ = g.cmd.Process.Kill()
+	return g.wait()
+}

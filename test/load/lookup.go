@@ -1,0 +1,124 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"reflect"
+	"slices"
+	"time"
+)
+
+const (
+	lookupConns   = 64
+	lookupCallers = 500
+	lookupRounds  = 5
+	lookupTime    = 3 * time.Second
+	lookupGoal    = 0.5 // of the baseline's CPU
+)
+
+// measureLookups saturates GET /users/{username} on both servers in turn.
+func (b *bench) measureLookups(ctx context.Context, r *rig) error {
+	if err := r.sameAnswers(ctx); err != nil {
+		return err
+	}
+	j := job{Kind: loadLookup, Connections: lookupConns, Duration: b.lasting(lookupTime), Callers: min(lookupCallers, len(r.people.People))}
+	var plain, kith []sample
+	for round := range lookupRounds + 1 {
+		j.Seed = uint64(round) //nolint:gosec // small
+		p, err := r.baseline.load(ctx, r, j, nil)
+		if err != nil {
+			return err
+		}
+		stopProfile := func() error { return nil }
+		if round == 1 {
+			stopProfile = b.profile(ctx, r.kith, phaseLookup, j.Duration)
+		}
+		k, err := r.kith.load(ctx, r, j, nil)
+		if err != nil {
+			return err
+		}
+		if err := stopProfile(); err != nil {
+			return err
+		}
+		if round == 0 {
+			continue // warms up
+		}
+		plain, kith = append(plain, p), append(kith, k)
+		b.say("lookup %d/%d: baseline %.1f µs, %.0f/s; kith %.1f µs, %.0f/s", round, lookupRounds, p.each(), p.rate(), k.each(), k.rate())
+	}
+	base, own := median(plain, (*sample).each), median(kith, (*sample).each)
+	b.report.add(
+		fmt.Sprintf("`GET /users/{username}`, %d connections: CPU per request ≤ %.2f × bare net/http and SQLite", lookupConns, lookupGoal),
+		fmt.Sprintf("%.2f × (%.1f of %.1f µs; %s/s, bare %s/s; p99 %s, bare %s)", own/base, own, base,
+			thousands(median(kith, (*sample).rate)), thousands(median(plain, (*sample).rate)),
+			milliseconds(merged(kith).quantile(.99)), milliseconds(merged(plain).quantile(.99))),
+		met(own/base <= lookupGoal))
+	return nil
+}
+
+// sameAnswers checks that both servers answer the same, followed or not.
+func (r *rig) sameAnswers(ctx context.Context) error {
+	p := r.people
+	followed := p.Offsets[0]
+	stranger := 1
+	for p.follows(0, stranger) {
+		stranger++
+	}
+	for _, target := range []int{followed, stranger} {
+		request := appendRequest(nil, http.MethodGet, "/users/", p.People[target].Username, p.People[0].Token, nil)
+		var bodies [2][]byte
+		for i, s := range []*server{r.baseline, r.kith} {
+			c, err := dial(ctx, s.addr)
+			if err != nil {
+				return err
+			}
+			status, body, err := c.do(request)
+			bodies[i] = bytes.Clone(body)
+			if e := c.close(); err == nil {
+				err = e
+			}
+			if err != nil || status != http.StatusOK {
+				return fmt.Errorf("ask %s for a user: status %d, error %w: %s", s.name, status, err, body)
+			}
+			if err := checkUser(body, &p.People[target], target == followed); err != nil {
+				return fmt.Errorf("%s: %w: %s", s.name, err, body)
+			}
+		}
+		var plain, kith map[string]any
+		if err := json.Unmarshal(bodies[0], &plain); err != nil {
+			return fmt.Errorf("answer of the baseline: %w", err)
+		}
+		if err := json.Unmarshal(bodies[1], &kith); err != nil {
+			return fmt.Errorf("answer of kith: %w", err)
+		}
+		if !reflect.DeepEqual(plain, kith) {
+			return fmt.Errorf("the servers do not answer the same: baseline %s, kith %s", bodies[0], bodies[1])
+		}
+	}
+	return nil
+}
+
+// median returns the median of a figure of rounds.
+func median(rounds []sample, of func(*sample) float64) float64 {
+	values := make([]float64, len(rounds))
+	for i := range rounds {
+		values[i] = of(&rounds[i])
+	}
+	slices.Sort(values)
+	if n := len(values); n%2 == 0 {
+		return (values[n/2-1] + values[n/2]) / 2
+	}
+	return values[len(values)/2]
+}
+
+// merged returns the latencies of all rounds.
+func merged(rounds []sample) *histogram {
+	var h histogram
+	for i := range rounds {
+		h.merge(&rounds[i].Latency)
+	}
+	return &h
+}

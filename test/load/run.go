@@ -1,0 +1,162 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+)
+
+// The phases, in the order in which they run.
+const (
+	phaseLookup     = "lookup"
+	phaseFollow     = "follow"
+	phaseAccount    = "account"
+	phaseActivation = "activation"
+)
+
+func phaseNames() []string { return []string{phaseLookup, phaseFollow, phaseAccount, phaseActivation} }
+
+// bench is one run.
+type bench struct {
+	options
+	dir    string // of this run
+	kith   string // path of the binary
+	report report
+	log    io.Writer
+}
+
+// measure runs the phases and writes the table.
+func measure(ctx context.Context, o options) (err error) {
+	b := &bench{options: o, log: os.Stderr}
+	if b.dir, err = os.MkdirTemp(o.dir, "kith-load-"); err != nil {
+		return fmt.Errorf("make a directory: %w", err)
+	}
+	if o.keep {
+		b.say("everything is in %s", b.dir)
+	} else {
+		defer func() { err = errors.Join(err, os.RemoveAll(b.dir)) }()
+	}
+	if o.profileDir != "" {
+		if err := os.MkdirAll(o.profileDir, 0o750); err != nil {
+			return fmt.Errorf("make the directory for profiles: %w", err)
+		}
+	}
+	start := time.Now()
+	if b.report.machine, err = lookAround(b.dir); err != nil {
+		return err
+	}
+	b.report.scale = o.scale
+	b.say("building kith")
+	if err := b.build(ctx); err != nil {
+		return err
+	}
+	if err := b.phases(ctx); err != nil {
+		return err
+	}
+	b.say("done in %s", time.Since(start).Round(time.Second))
+	return b.write()
+}
+
+func (b *bench) phases(ctx context.Context) error {
+	if b.wants(phaseLookup) || b.wants(phaseFollow) || b.wants(phaseAccount) {
+		if err := b.servers(ctx); err != nil {
+			return err
+		}
+	}
+	if b.wants(phaseActivation) {
+		if err := b.measureActivation(ctx); err != nil {
+			return fmt.Errorf("phase %s: %w", phaseActivation, err)
+		}
+	}
+	return nil
+}
+
+// servers runs the phases that ask servers.
+func (b *bench) servers(ctx context.Context) (err error) {
+	r, err := b.startRig(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, r.stop()) }()
+	for _, phase := range []struct {
+		name string
+		run  func(context.Context, *rig) error
+	}{
+		{phaseLookup, b.measureLookups}, {phaseFollow, b.measureFollows}, {phaseAccount, b.measureAccounts},
+	} {
+		if !b.wants(phase.name) {
+			continue
+		}
+		if err := phase.run(ctx, r); err != nil {
+			return fmt.Errorf("phase %s: %w", phase.name, err)
+		}
+	}
+	if err := r.stop(); err != nil {
+		return err
+	}
+	return b.verify(ctx, r)
+}
+
+// verify has kith compare all that it stored: figures of a server that loses
+// something mean nothing.
+func (b *bench) verify(ctx context.Context, r *rig) error {
+	b.say("verifying what kith stored")
+	c := exec.CommandContext(ctx, b.kith, "verify", "--data-dir", filepath.Dir(r.kith.database)) //nolint:gosec // what we built
+	if out, err := c.CombinedOutput(); err != nil {
+		return fmt.Errorf("kith verify: %w\n%s", err, out)
+	}
+	b.report.add("`kith verify` after all of it", "no differences", met(true))
+	return nil
+}
+
+// build builds the kith of this checkout.
+func (b *bench) build(ctx context.Context) error {
+	b.kith = filepath.Join(b.dir, "kith")
+	c := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", b.kith, "kith/cmd/kith") //nolint:gosec // our own path
+	if out, err := c.CombinedOutput(); err != nil {
+		return fmt.Errorf("build kith: %w\n%s", err, out)
+	}
+	return nil
+}
+
+func (b *bench) wants(phase string) bool { return len(b.only) == 0 || slices.Contains(b.only, phase) }
+
+// say writes a line of progress. That it cannot be written stops nothing.
+func (b *bench) say(format string, args ...any) {
+	_, _ = fmt.Fprintf(b.log, "load: "+format+"\n", args...)
+}
+
+// bar shows progress on a terminal, and nothing elsewhere.
+func (b *bench) bar(steps int, what string) *progressbar.ProgressBar {
+	info, err := os.Stderr.Stat()
+	terminal := err == nil && info.Mode()&os.ModeCharDevice != 0
+	return progressbar.NewOptions(steps, progressbar.OptionSetWriter(b.log), progressbar.OptionSetDescription("load: "+what),
+		progressbar.OptionSetVisibility(terminal), progressbar.OptionClearOnFinish())
+}
+
+// scaled returns n at the scale of the run, and at least least.
+func (b *bench) scaled(n, least int) int { return max(least, int(float64(n)*b.scale)) }
+
+// lasting returns a duration at the scale of the run. Above 1 only users scale.
+func (b *bench) lasting(d time.Duration) time.Duration {
+	return max(300*time.Millisecond, time.Duration(float64(d)*min(1, b.scale)))
+}
+
+// newSecret returns a key that signs tokens.
+func newSecret() ([]byte, error) {
+	raw := make([]byte, 32)
+	if _, err := rand.Read(raw); err != nil {
+		return nil, fmt.Errorf("make a secret: %w", err)
+	}
+	return hex.AppendEncode(nil, raw), nil
+}
