@@ -32,7 +32,7 @@ type registerBody struct {
 	Username string `json:"username" doc:"3 to 30 of a to z, 0 to 9 and _, after trimming and in lower case"`
 	Name     string `json:"name" minLength:"1" maxLength:"29"`
 	Password string `json:"password" minLength:"8" maxLength:"128"`
-	Email    string `json:"email,omitempty" doc:"One plain address"`
+	Email    string `json:"email,omitempty" nullable:"true" doc:"One plain address"`
 }
 
 type loginBody struct {

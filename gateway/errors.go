@@ -145,7 +145,7 @@ type failure struct {
 	Code      string   `json:"code" doc:"For programs: stable" example:"username_taken"`
 	RequestID string   `json:"request_id" doc:"Names this request in the log of the server"`
 	Field     string   `json:"field,omitempty" doc:"The field of the request that the error is about"`
-	Reasons   []string `json:"reasons,omitempty" doc:"What is not ready"`
+	Reasons   []string `json:"reasons,omitempty" nullable:"false" doc:"What is not ready"`
 
 	refusal *refusal
 	problem bool
@@ -214,7 +214,7 @@ func (s *Server) fail(ctx context.Context, err error) *failure {
 	switch {
 	case r == errInternal:
 		s.cfg.Logger.LogAttrs(ctx, levelFault, "request failed", x.attrs(err)...)
-	case r.status == http.StatusServiceUnavailable && r.reasons == nil:
+	case r.status == http.StatusServiceUnavailable && r.reasons == nil && r != errBusy: // busy is for the metrics: a line each would make it busier
 		s.cfg.Logger.LogAttrs(ctx, levelRefused, "request could not be served", x.attrs(err)...)
 	}
 	return newFailure(x, r)

@@ -80,9 +80,9 @@ type usersOutput struct {
 // usersAnswer is {status,users,count,next_cursor}.
 type usersAnswer struct {
 	Status success `json:"status"`
-	Users  []card  `json:"users"`
+	Users  []card  `json:"users" nullable:"false"`
 	Count  int     `json:"count" doc:"Rows in this page"`
-	Next   *string `json:"next_cursor" doc:"null at the end"`
+	Next   *string `json:"next_cursor" nullable:"true" doc:"null at the end"`
 
 	cards []*persistence.CachedCard
 	next  string

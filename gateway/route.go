@@ -194,12 +194,26 @@ func newAPI(router chi.Router, version string) api {
 	replaceErrors()
 	cfg := huma.DefaultConfig("Kith", version)
 	cfg.CreateHooks = nil // they would add $schema to every answer
+	cfg.Components.Schemas = huma.NewMapRegistry("#/components/schemas/", schemaName)
+	// Unknown fields are ignored, on both sides.
+	cfg.AllowAdditionalPropertiesByDefault = true
 	cfg.OpenAPIPath, cfg.DocsPath, cfg.SchemasPath = "", "", ""
 	cfg.Formats = map[string]huma.Format{contentJSON: huma.DefaultJSONFormat}
 	cfg.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
 		securityScheme: {Type: "http", Scheme: "bearer", BearerFormat: "JWT"},
 	}
 	return api{humachi.New(router, cfg)}
+}
+
+// schemaName names the types that many routes share as the API does.
+func schemaName(t reflect.Type, hint string) string {
+	switch t {
+	case reflect.TypeFor[userObject]():
+		return "User"
+	case reflect.TypeFor[failure](), reflect.TypeFor[*failure]():
+		return "Error"
+	}
+	return huma.DefaultSchemaNamer(t, hint)
 }
 
 // replaceErrors makes huma's own errors ours. They are variables of the library,

@@ -2,6 +2,7 @@ package gateway_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,8 +15,16 @@ import (
 	"testing"
 	"time"
 
+	"github.com/danielgtaylor/huma/v2"
+
 	"kith/actors/usergrain"
 	"kith/gateway"
+)
+
+// What the process gives the gateway fits.
+var (
+	_ gateway.Grains    = (*usergrain.Client)(nil)
+	_ gateway.Relations = (*usergrain.Client)(nil)
 )
 
 func TestUnknownPathsAndMethodsAreEnvelopes(t *testing.T) {
@@ -118,6 +127,57 @@ func TestPanicsAre500AndSayNothing(t *testing.T) {
 	}
 	w.panics = false
 	w.call(t, call{method: http.MethodPut, path: "/users/self/following/bob", token: token}).is(t, 201)
+}
+
+// An abort cuts the connection, as net/http has it, and is no fault of ours.
+func TestAborts(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	cfg := w.config()
+	cfg.Registerer = nil
+	cfg.Ready = func(context.Context) gateway.Readiness { panic(http.ErrAbortHandler) }
+	s, err := gateway.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := httptest.NewServer(s.Handler())
+	defer srv.Close()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, srv.URL+"/readyz", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if resp, err := srv.Client().Do(r); err == nil {
+		_ = resp.Body.Close()
+		t.Errorf("answered %d", resp.StatusCode)
+	}
+	if strings.Contains(w.log.String(), "panicked") {
+		t.Errorf("logged %s", w.log)
+	}
+}
+
+// What huma refuses by itself is refused in our words.
+func TestErrorsOfHumaAreOurs(t *testing.T) {
+	t.Parallel()
+	newWorld(t)
+	for _, c := range []struct {
+		status int
+		detail error
+		want   int
+		code   string
+	}{
+		{422, &huma.ErrorDetail{Location: "query.limit", Message: "invalid integer", Value: "x"}, 400, "invalid_limit"},
+		{422, errors.New("other"), 400, "invalid_request"},
+		{413, nil, 413, "body_too_large"},
+		{408, nil, 408, "request_timeout"},
+		{415, nil, 415, "unsupported_media_type"},
+		{500, errors.New("secret"), 500, "internal_error"},
+	} {
+		got := huma.NewError(c.status, "validation failed", c.detail)
+		b, err := json.Marshal(got)
+		if err != nil || got.GetStatus() != c.want || !strings.Contains(string(b), `"code":"`+c.code+`"`) || strings.Contains(string(b), "secret") {
+			t.Errorf("%d: %d %s, %v", c.status, got.GetStatus(), b, err)
+		}
+	}
 }
 
 func TestInternalErrorsSayNothing(t *testing.T) {
@@ -391,8 +451,8 @@ func TestTheDescriptionDescribesEveryRoute(t *testing.T) {
 		t.Error("the description mentions $schema")
 	}
 	for _, property := range []string{"status", "message", "code", "request_id"} {
-		if _, ok := doc.Components.Schemas["Failure"].Properties[property]; !ok {
-			t.Errorf("the schema of errors has no %s: %+v", property, doc.Components.Schemas["Failure"])
+		if _, ok := doc.Components.Schemas["Error"].Properties[property]; !ok {
+			t.Errorf("the schema of errors has no %s: %+v", property, doc.Components.Schemas["Error"])
 		}
 	}
 }

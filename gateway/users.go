@@ -211,11 +211,11 @@ func (s *Server) getSelf(ctx context.Context, _ *struct{}) (*selfOutput, error) 
 
 // profileBody is what users change of themselves.
 type profileBody struct {
-	Name    *string `json:"name,omitempty" minLength:"1" maxLength:"29"`
-	Picture *string `json:"profile_picture,omitempty" doc:"Empty, an http(s) URL, or the path of your own upload" maxLength:"2048"`
-	Role    *string `json:"role,omitempty" enum:"user,creator"`
-	Bio     *string `json:"bio,omitempty" text:"lines" maxLength:"500"`
-	Email   *string `json:"email,omitempty" doc:"One plain address; empty removes it"`
+	Name    *string `json:"name,omitempty" nullable:"true" minLength:"1" maxLength:"29"`
+	Picture *string `json:"profile_picture,omitempty" nullable:"true" doc:"Empty, an http(s) URL, or the path of your own upload" maxLength:"2048"`
+	Role    *string `json:"role,omitempty" nullable:"true" enum:"user,creator"`
+	Bio     *string `json:"bio,omitempty" nullable:"true" text:"lines" maxLength:"500"`
+	Email   *string `json:"email,omitempty" nullable:"true" doc:"One plain address; empty removes it"`
 }
 
 type userOutput struct{ Body *userAnswer }

@@ -7,6 +7,9 @@
 //   - edges.go: Edges. Follow lists, read in pages.
 //   - credentials.go: Credentials. Password hashes and sessions.
 //   - cards.go: Cards. The cache of cards.
+//   - activity.go: Activities. Behaviour events, read in pages.
+//   - roster.go: Roster. Users by id, whether or not they are still there.
+//   - broker.go: BrokerLedger. How far the embedded broker had come.
 //
 // The engines live below, one folder each (sqlite, memory); each passes the
 // suite of its contract in persistencetest. The engine-independent parts of the

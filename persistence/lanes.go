@@ -34,7 +34,7 @@ func (e *LeasedError) Is(target error) bool { return target == ErrLeased }
 // TailName names a tail: a consumer of the lanes with a mark of its own.
 type TailName string
 
-// The tails.
+// TailEffects is the tail that carries records to other users.
 const TailEffects TailName = "effects"
 
 // Mark is how far a tail has come in a lane: everything up to Pos has had its

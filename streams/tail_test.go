@@ -122,7 +122,8 @@ type recorder struct {
 }
 
 func newRecorder(t *testing.T) *recorder {
-	return &recorder{t: t, more: make(chan struct{}, 1)} //nolint:thelper // no helper
+	t.Helper()
+	return &recorder{t: t, more: make(chan struct{}, 1)}
 }
 
 func (h *recorder) Begin(_ context.Context, marks [persistence.LaneCount]uint64) error {

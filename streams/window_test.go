@@ -41,8 +41,8 @@ func TestAWindowIsASet(t *testing.T) {
 func TestABackoffDoublesWithinItsBounds(t *testing.T) {
 	t.Parallel()
 	b := streams.Backoff{Min: 100 * time.Millisecond, Max: time.Second}
-	for _, want := range []time.Duration{100, 200, 400, 800, 1000, 1000} {
-		want *= time.Millisecond
+	for _, ms := range []int64{100, 200, 400, 800, 1000, 1000} {
+		want := time.Duration(ms) * time.Millisecond
 		if got := b.Next(); got > want || got < want*3/4 {
 			t.Errorf("pause %v, want up to a quarter below %v", got, want)
 		}

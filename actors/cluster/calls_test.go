@@ -182,6 +182,32 @@ func TestPanicWhileStoppingDoesNotHang(t *testing.T) {
 	}
 }
 
+func TestRequestsBehindAPanickingStopReachTheNext(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		n := start(t, nil)
+		old := ask(t, n, "1", failLater{}).pid
+		entered, leave := make(chan struct{}, 1), make(chan struct{})
+		var wg sync.WaitGroup
+		wg.Go(func() { ask(t, n, "1", hold{entered, leave}) })
+		<-entered
+		for range 10 {
+			wg.Go(func() {
+				if next := ask(t, n, "1", whoAreYou{}).pid; next.GetId() == old.GetId() {
+					t.Error("answered by an activation that panicked while it stopped")
+				}
+			})
+		}
+		synctest.Wait() // they wait in the mailbox
+		n.System().Root.Stop(old)
+		close(leave)
+		wg.Wait()
+		if n.Count() != 1 {
+			t.Errorf("count %d", n.Count())
+		}
+	})
+}
+
 func TestFullMailboxIsBusy(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -28,8 +28,10 @@ func TestPortForOtherNodes(t *testing.T) {
 	n := start(t, func(c *cluster.Config) { c.Listen = "127.0.0.1:0" })
 	own := credentials.NewTLS(cluster.TLS(n))
 
+	foreign := selfSigned(t)
 	stranger := cluster.TLS(n).Clone()
-	stranger.Certificates = []tls.Certificate{selfSigned(t)}
+	// It shows its certificate also where the node says that it wants none such.
+	stranger.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &foreign, nil }
 	nobody := cluster.TLS(n).Clone()
 	nobody.Certificates = nil
 	for name, creds := range map[string]credentials.TransportCredentials{
@@ -47,7 +49,7 @@ func TestPortForOtherNodes(t *testing.T) {
 		near, far := net.Pipe()
 		defer func() { _, _ = near.Close(), far.Close() }()
 		go func() {
-			_ = tls.Server(far, &tls.Config{Certificates: stranger.Certificates}).HandshakeContext(t.Context())
+			_ = tls.Server(far, &tls.Config{Certificates: []tls.Certificate{foreign}}).HandshakeContext(t.Context())
 		}()
 		var unknown *tls.CertificateVerificationError
 		if err := tls.Client(near, cluster.TLS(n)).HandshakeContext(t.Context()); !errors.As(err, &unknown) {

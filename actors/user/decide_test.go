@@ -386,9 +386,9 @@ func TestRecentEventsAreBounded(t *testing.T) {
 		if i%2 == 0 {
 			s.Apply(user.ActivityDeleted{EventID: id, At: at(1)})
 		}
-	}
-	if len(s.Recent) != user.MaxRecent {
-		t.Fatalf("%d recent ids, want %d", len(s.Recent), user.MaxRecent)
+		if want := min(i+1, user.MaxRecent); len(s.Recent) != want {
+			t.Fatalf("%d recent ids after %d events, want %d", len(s.Recent), i+1, want)
+		}
 	}
 	for i, r := range s.Recent {
 		n := 2*user.MaxRecent + i

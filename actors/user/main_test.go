@@ -1,6 +1,8 @@
 package user_test
 
 import (
+	"maps"
+	"slices"
 	"testing"
 	"time"
 
@@ -42,10 +44,10 @@ func registered(events ...user.Event) *user.State {
 func cloneState(s *user.State) *user.State {
 	c := *s
 	c.Following, c.Followers, c.Crew, c.Studios = s.Following.Clone(), s.Followers.Clone(), s.Crew.Clone(), s.Studios.Clone()
-	c.Applied = append([]user.LaneMark(nil), s.Applied...)
-	c.Recent = append([]user.RecentEvent(nil), s.Recent...)
+	c.Applied, c.Recent = slices.Clone(s.Applied), slices.Clone(s.Recent)
 	if s.Preferences != nil {
 		p := *s.Preferences
+		p.FavGenres, p.Notifications = slices.Clone(p.FavGenres), maps.Clone(p.Notifications)
 		c.Preferences = &p
 	}
 	return &c

@@ -125,6 +125,9 @@ func (s *Set[T]) Equal(t *Set[T]) bool {
 	if s.Len() != t.Len() {
 		return false
 	}
+	if s.big != nil && t.big != nil {
+		return s.big.Equals(t.big)
+	}
 	for id := range s.All() {
 		if !t.Contains(id) {
 			return false

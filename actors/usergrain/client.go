@@ -92,28 +92,17 @@ func (c *Client) Do(ctx context.Context, id user.ID, command user.Command) (Resu
 	if err != nil {
 		return Result{}, err
 	}
-	switch command := command.(type) {
-	case user.UpdateProfile:
-		if command.Email == nil {
-			break
-		}
-		var claims []persistence.Claim
-		if *command.Email != "" {
-			claims = []persistence.Claim{{Kind: persistence.ClaimEmail, Value: user.EmailKey(*command.Email)}}
-		}
-		result, err := c.withClaims(ctx, id, claims, m)
-		if err == nil {
-			c.release(ctx, id, nil) // the address before
-		}
-		return result, err
-	case user.Delete:
-		result, err := c.execute(ctx, id, m)
-		if err == nil {
-			c.release(ctx, id, nil)
-		}
-		return result, err
+	var claims []persistence.Claim
+	update, updates := command.(user.UpdateProfile)
+	movesEmail := updates && update.Email != nil
+	if movesEmail && *update.Email != "" {
+		claims = []persistence.Claim{{Kind: persistence.ClaimEmail, Value: user.EmailKey(*update.Email)}}
 	}
-	return c.execute(ctx, id, m)
+	result, err := c.withClaims(ctx, id, claims, m)
+	if _, deletes := command.(user.Delete); err == nil && (movesEmail || deletes) {
+		c.release(ctx, id, nil) // the address before; or all that the account bore
+	}
+	return result, err
 }
 
 // Deliver applies what records of other users mean for target, in order. It may

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"time"
+	"unicode/utf8"
 
 	"google.golang.org/protobuf/proto"
 
@@ -177,8 +178,8 @@ func checkLane(lane uint32) error {
 }
 
 func checkEventID(id string) error {
-	if id == "" {
-		return errors.New("the event id is missing")
+	if id == "" || !utf8.ValidString(id) {
+		return errors.New("the event id is missing or no text")
 	}
 	return nil
 }
@@ -255,7 +256,7 @@ func activityToProto(a user.Activity) *kithv1.Activity {
 		SessionId: a.SessionID, SourcePage: a.SourcePage, SourceSection: a.SourceSection, OccurredAtUs: toMicro(a.OccurredAt),
 	}
 	if a.HasRating {
-		m.Rating = proto.Int32(a.Rating)
+		m.Rating = new(a.Rating)
 	}
 	return m
 }

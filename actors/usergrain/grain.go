@@ -121,20 +121,20 @@ func (g *Grain) Execute(m *kithv1.Command, _ func(*kithv1.Result), _ func(error)
 	if err != nil {
 		return pcluster.NewGrainErrorResponse(pcluster.ErrorReason_INVALID_ARGUMENT, err.Error())
 	}
-	g.accept(ctx, request{sender: ctx.Sender(), commands: commands, password: m.GetRegister().GetPasswordHash()})
+	g.accept(request{sender: ctx.Sender(), commands: commands, password: m.GetRegister().GetPasswordHash()})
 	return nil
 }
 
 // Deliver implements kithv1.User.
 func (g *Grain) Deliver(m *kithv1.Effects, _ func(*kithv1.Delivered), _ func(error), ctx pcluster.GrainContext) error {
-	g.accept(ctx, request{sender: ctx.Sender(), commands: effectsFromProto(m), effects: true})
+	g.accept(request{sender: ctx.Sender(), commands: effectsFromProto(m), effects: true})
 	return nil
 }
 
 // Activate implements kithv1.User. A request without commands is answered as soon
 // as the state is there.
 func (g *Grain) Activate(_ *kithv1.ActivateRequest, _ func(*kithv1.Activated), _ func(error), ctx pcluster.GrainContext) error {
-	g.accept(ctx, request{sender: ctx.Sender()})
+	g.accept(request{sender: ctx.Sender()})
 	return nil
 }
 
@@ -162,7 +162,7 @@ func (g *Grain) ReceiveDefault(ctx pcluster.GrainContext) {
 	}
 }
 
-func (g *Grain) accept(ctx actor.Context, r request) {
+func (g *Grain) accept(r request) {
 	g.touch(g.host.cfg.Now())
 	switch {
 	case g.phase == ended:
@@ -171,7 +171,7 @@ func (g *Grain) accept(ctx actor.Context, r request) {
 		g.answer(r, failure(ErrBusy))
 	default:
 		g.wait(r)
-		g.decide(ctx)
+		g.decide()
 	}
 }
 
@@ -210,13 +210,13 @@ func (g *Grain) loaded(ctx actor.Context, m *loaded) {
 	g.conflicts = nil
 	g.publish()
 	g.host.active.put(g)
-	g.decide(ctx)
+	g.decide()
 }
 
 // decide takes what waits, up to a turn, decides one command after another, each
 // on what the ones before left, and submits the turn. Nobody is answered before
 // it has committed: also a refusal may rest on what the turn is about to write.
-func (g *Grain) decide(ctx actor.Context) {
+func (g *Grain) decide() {
 	for g.phase == ready && len(g.waiting) > 0 {
 		// First the place, then the decision: memory is never ahead of a journal
 		// that the turn cannot be submitted to.
@@ -303,7 +303,7 @@ func (g *Grain) settle(ctx actor.Context, m *committed) {
 		if g.snapshotDue() {
 			g.snapshot()
 		}
-		g.decide(ctx)
+		g.decide()
 	case m.err == nil && m.outcome.Status != persistence.Stale && g.redos < maxRedos:
 		g.redo(ctx, t, m.outcome)
 	case m.err == nil, errors.Is(m.err, lanes.ErrMoved):
@@ -334,18 +334,16 @@ func (g *Grain) redo(ctx actor.Context, t *turn, o persistence.Outcome) {
 		}
 	}
 	g.conflicts = o.Conflicts
-	g.wait(append(again[:len(again):len(again)], g.take(len(g.waiting))...)...)
+	g.wait(append(slices.Clip(again), g.take(len(g.waiting))...)...)
 	g.load(ctx)
 }
 
 func needsClaim(c user.Command) bool {
-	switch c := c.(type) {
-	case user.Register:
+	if _, registers := c.(user.Register); registers {
 		return true
-	case user.UpdateProfile:
-		return c.Email != nil
 	}
-	return false
+	update, updates := c.(user.UpdateProfile)
+	return updates && update.Email != nil
 }
 
 // end makes the next request activate the user anew, and stops this activation.

@@ -132,7 +132,7 @@ func TestTwoActivationsOfOneUser(t *testing.T) {
 
 	w.Do(ada.ID, follow(100)) // by a second activation
 	second := w.Node.Lookup(identity, "User")
-	if second == nil || second.Id == first.Id {
+	if second == nil || second.GetId() == first.GetId() {
 		t.Fatal("there is no second activation")
 	}
 	// The first one decides on what it knows, fails its guard, and stops; its

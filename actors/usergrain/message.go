@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"time"
 
-	"google.golang.org/protobuf/proto"
-
 	"kith/actors/user"
 	kithv1 "kith/proto/kith/v1"
 )
@@ -18,7 +16,7 @@ func commandToProto(c user.Command) (*kithv1.Command, error) {
 	case user.UpdateProfile:
 		up := &kithv1.UpdateProfile{Name: c.Name, Picture: c.Picture, Bio: c.Bio, Email: c.Email}
 		if c.Role != nil {
-			up.Role = proto.String(string(*c.Role))
+			up.Role = new(string(*c.Role))
 		}
 		m.Command = &kithv1.Command_UpdateProfile{UpdateProfile: up}
 	case user.SetPreferences:
@@ -59,7 +57,7 @@ func commandToProto(c user.Command) (*kithv1.Command, error) {
 		m.Command = &kithv1.Command_Delete{Delete: &kithv1.Delete{}}
 	case user.Sever:
 		m.Command = &kithv1.Command_Sever{Sever: &kithv1.Sever{Gone: uint64(c.Gone)}}
-	default:
+	case user.Register, user.AddFollower, user.RemoveFollower:
 		// Register has a path of its own, and followers come as effects.
 		return nil, fmt.Errorf("usergrain: %T is not sent as a command", c)
 	}
@@ -84,7 +82,7 @@ func commandsFromProto(id user.ID, m *kithv1.Command, at time.Time) ([]user.Comm
 		return one(up)
 	case *kithv1.Command_SetPreferences:
 		sp := user.SetPreferences{AdultContent: c.SetPreferences.AdultContent, Language: c.SetPreferences.Language, ResetNotifications: c.SetPreferences.GetResetNotifications(), At: at}
-		if c.SetPreferences.FavGenres != nil {
+		if c.SetPreferences.GetFavGenres() != nil {
 			ids := c.SetPreferences.GetFavGenres().GetIds()
 			sp.FavGenres = &ids
 		}

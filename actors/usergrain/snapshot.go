@@ -60,7 +60,7 @@ func DecodeSnapshot(b []byte) (user.State, error) {
 		Privacy: privacyFromProto(m.GetPrivacy()), Deleted: m.GetDeleted(), Streams: m.GetStreams(), Videos: m.GetVideos(),
 		CreatedAt: fromMicro(m.GetCreatedAtUs()), UpdatedAt: fromMicro(m.GetUpdatedAtUs()), LastAt: fromMicro(m.GetLastAtUs()),
 	}
-	if m.Preferences != nil {
+	if m.GetPreferences() != nil {
 		p := preferencesFromProto(m.GetPreferences())
 		s.Preferences = &p
 	}

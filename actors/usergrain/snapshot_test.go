@@ -137,7 +137,7 @@ func TestDecodeSnapshotRefuses(t *testing.T) {
 		"a newest record before the year": func(m *kithv1.Snapshot) { m.LastAtUs, m.UpdatedAtUs = math.MinInt64, math.MinInt64 },
 		"a change after the last record":  func(m *kithv1.Snapshot) { m.UpdatedAtUs = m.GetLastAtUs() + 1 },
 		"broken following":                func(m *kithv1.Snapshot) { m.Following = []byte{9} },
-		"broken followers":                func(m *kithv1.Snapshot) { m.Followers = m.Followers[:50] },
+		"broken followers":                func(m *kithv1.Snapshot) { m.Followers = m.GetFollowers()[:50] },
 		"broken crew":                     func(m *kithv1.Snapshot) { m.Crew = []byte{1, 0} },
 		"broken studios":                  func(m *kithv1.Snapshot) { m.Studios = []byte{2} },
 		"an unknown lane":                 func(m *kithv1.Snapshot) { m.Applied[1].Lane = 64 },

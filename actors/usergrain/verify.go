@@ -149,16 +149,15 @@ func (v *verifier) onItsWay(r *persistence.Record, target user.ID) {
 	if err != nil {
 		return // found with its user
 	}
-	switch e := e.(type) {
-	case user.Followed:
-		v.pairs[pair{r.User, e.Target}] = struct{}{}
-	case user.Unfollowed:
-		v.pairs[pair{r.User, e.Target}] = struct{}{}
-	case user.Deleted:
-		if target == 0 {
-			v.leaving[r.User] = struct{}{}
-			return
-		}
+	if follows, ok := e.(user.Followed); ok {
+		v.pairs[pair{r.User, follows.Target}] = struct{}{}
+	}
+	if unfollows, ok := e.(user.Unfollowed); ok {
+		v.pairs[pair{r.User, unfollows.Target}] = struct{}{}
+	}
+	if _, deletes := e.(user.Deleted); deletes && target == 0 {
+		v.leaving[r.User] = struct{}{}
+	} else if deletes {
 		v.pairs[pair{r.User, target}] = struct{}{}
 		v.pairs[pair{target, r.User}] = struct{}{}
 	}

@@ -24,8 +24,10 @@ func (g *Grain) unshare(e user.Event) {
 	if !g.lent {
 		return
 	}
-	switch e.(type) {
-	case user.Followed, user.Unfollowed, user.Severed:
+	_, follows := e.(user.Followed)
+	_, unfollows := e.(user.Unfollowed)
+	_, severs := e.(user.Severed)
+	if follows || unfollows || severs {
 		g.state.Following = g.state.Following.Clone()
 		g.lent = false
 	}

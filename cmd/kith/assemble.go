@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	pcluster "github.com/asynkron/protoactor-go/cluster"
@@ -94,10 +95,8 @@ func assemble(ctx context.Context, s *settings, d *dataDir, logger *slog.Logger)
 	if err != nil {
 		return nil, fmt.Errorf("make tokens: %w", err)
 	}
-	if err := p.admin(ctx, d, &localOperator{directory: db, audit: db, tokens: tokens}); err != nil {
-		return nil, err
-	}
-	server, err := gateway.New(gateway.Config{
+	p.admin(ctx, d, &localOperator{directory: db, audit: db, tokens: tokens})
+	server, err := gateway.New(gateway.Config{ //nolint:contextcheck // requests bring their own
 		Grains: client, Relations: client, Directory: db, Edges: db, Credentials: db, Cards: cards,
 		Secret: secret, AccessTTL: s.AccessTTL.duration(), RefreshTTL: s.RefreshTTL.duration(),
 		Ready: readiness(committer), Logger: logger, Registerer: registry, Gatherer: registry, Version: version(),
@@ -179,15 +178,14 @@ func (p *process) actors(ctx context.Context, db *sqlite.DB, committer *lanes.Co
 
 // admin serves the operator's commands. A path that is too long for a socket
 // costs those commands, and nothing else.
-func (p *process) admin(ctx context.Context, d *dataDir, o operator) error {
+func (p *process) admin(ctx context.Context, d *dataDir, o operator) {
 	l, err := listenAdmin(ctx, d)
 	if err != nil {
 		p.logger.Warn("the admin socket is not there: kith token and kith verify work only while the server does not run", "error", err)
-		return nil
+		return
 	}
 	server := &http.Server{Handler: adminHandler(o), ReadHeaderTimeout: drain, ErrorLog: slog.NewLogLogger(p.logger.Handler(), slog.LevelDebug)}
 	p.add("admin socket", serveHTTP(l, server, p.logger))
-	return nil
 }
 
 func (p *process) add(name string, run func(context.Context) error) {
@@ -203,8 +201,8 @@ func (p *process) run(ctx context.Context) error {
 
 func (p *process) close() error {
 	var errs []error
-	for i := len(p.closes) - 1; i >= 0; i-- {
-		errs = append(errs, p.closes[i]())
+	for _, f := range slices.Backward(p.closes) {
+		errs = append(errs, f())
 	}
 	p.closes = nil
 	return errors.Join(errs...)
@@ -222,17 +220,15 @@ func serveHTTP(l net.Listener, s *http.Server, logger *slog.Logger) func(context
 		}
 		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
 		defer cancel()
-		if err := s.Shutdown(stop); err != nil {
+		err := s.Shutdown(stop)
+		if err != nil {
 			logger.Warn("requests were still in flight", "error", err)
 			err = s.Close()
-			<-failed
-			if err != nil {
-				return fmt.Errorf("close: %w", err)
-			}
-			return nil
 		}
-		<-failed
-		return nil
+		if ended := <-failed; !errors.Is(ended, http.ErrServerClosed) {
+			err = errors.Join(err, ended)
+		}
+		return err
 	}
 }
 

@@ -153,7 +153,7 @@ func (l lifetime) parse() (time.Duration, error) {
 		if err != nil {
 			return 0, fmt.Errorf("days: %w", err)
 		}
-		return time.Duration(n) * 24 * time.Hour, nil //nolint:gosec // 16 bits
+		return time.Duration(n) * 24 * time.Hour, nil
 	}
 	d, err := time.ParseDuration(string(l))
 	if err != nil {

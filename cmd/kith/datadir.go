@@ -76,7 +76,7 @@ func (d *dataDir) nodeID() (string, error) { return d.once(nodeFile) }
 // bytes in hex. It is complete or absent, also after a crash.
 func (d *dataDir) once(name string) (string, error) {
 	path := d.file(name)
-	b, err := os.ReadFile(path)
+	b, err := os.ReadFile(path) //nolint:gosec // a file of our own data dir
 	switch {
 	case err == nil:
 		content := strings.TrimSpace(string(b))

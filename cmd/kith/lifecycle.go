@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 )
@@ -57,8 +58,7 @@ func runParts(ctx context.Context, logger *slog.Logger, grace time.Duration, par
 
 	deadline := time.NewTimer(grace)
 	defer deadline.Stop()
-	for i := len(started) - 1; i >= 0; i-- {
-		r := started[i]
+	for i, r := range slices.Backward(started) {
 		r.cancel()
 		select {
 		case <-r.done:

@@ -18,7 +18,7 @@ func (c *tokenCommand) Run(ctx context.Context, con *console) error {
 	if err := c.TTL.check(); err != nil {
 		return fmt.Errorf("%w --ttl %q: allowed is %w", errInvalid, c.TTL, err)
 	}
-	if err := c.signing.check(); err != nil {
+	if err := c.check(); err != nil {
 		return err
 	}
 	return withOperator(ctx, c.storage, c.JWTSecret, func(o operator) error {

@@ -85,6 +85,7 @@ type Committer struct {
 	marks    map[markKey]uint64 // to save with the next batch
 	missed   map[user.ID]MissedCard
 	watchers []*Watcher
+	before   []func(lane uint8, records []persistence.Record)
 	refusal  error // what turns are answered that come now; nil: they are taken
 }
 

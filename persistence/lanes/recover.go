@@ -32,8 +32,11 @@ func (c *Committer) recover(ctx context.Context, batch []*submission, cause erro
 			c.accept()
 			return nil
 		}
-		if errors.Is(err, persistence.ErrFenced) {
+		switch {
+		case errors.Is(err, persistence.ErrFenced):
 			return fmt.Errorf("settle an unknown outcome: %w", err)
+		case errors.Is(err, persistence.ErrLeased): // to another node, which has fenced this one
+			return fmt.Errorf("settle an unknown outcome: %w: %w", persistence.ErrFenced, err)
 		}
 		if ctx.Err() != nil {
 			return nil //nolint:nilerr // the node stops; whoever starts next raises the epoch

@@ -255,6 +255,20 @@ func TestWhoeverIsFencedStopsAndAnswersEverything(t *testing.T) {
 			t.Errorf("run: %v, want ErrFenced", b.err)
 		}
 	})
+	t.Run("by the lease of another", func(t *testing.T) {
+		t.Parallel()
+		var s script
+		s.on(lanestest.OpRaise, away).on(lanestest.OpAcquire, normal, func(context.Context, string, any, func() error) error {
+			return &persistence.LeasedError{Node: "another"}
+		})
+		b, held, release := busy(t, &s, away)
+		release()
+		b.want(held, 0, lanes.ErrUnknown)
+		<-b.ended
+		if !errors.Is(b.err, persistence.ErrFenced) {
+			t.Errorf("run: %v, want ErrFenced", b.err)
+		}
+	})
 	t.Run("by a renewal", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {

@@ -34,13 +34,29 @@ func (c *Committer) publish(batch []*submission, perLane *[persistence.LaneCount
 		dirty |= 1 << lane
 		c.metrics.records.Add(float64(len(s.turn.Records)))
 	}
+	c.mu.Lock()
+	before := c.before
+	c.mu.Unlock()
 	for rest := dirty; rest != 0; rest &= rest - 1 {
 		lane := bits.TrailingZeros64(rest)
 		c.rings[lane].append(sortByPos(perLane[lane]))
+		for _, f := range before {
+			f(uint8(lane), perLane[lane]) //nolint:gosec // below 64
+		}
 		clear(perLane[lane])
 		perLane[lane] = perLane[lane][:0]
 	}
 	return dirty
+}
+
+// BeforeAnswers has f called with the committed records of one lane, ascending,
+// before their turns are answered. f must not block, and must not keep the
+// records. After an unknown outcome the positions may leave a gap; what is in it
+// is in the lane.
+func (c *Committer) BeforeAnswers(f func(lane uint8, records []persistence.Record)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.before = append(c.before, f)
 }
 
 // putCards writes the cards of a batch to the cache. What the cache does not

@@ -1,3 +1,4 @@
+//nolint:thelper // the functions of a suite are the tests themselves
 package persistencetest
 
 import (
@@ -119,7 +120,7 @@ func read(t *testing.T, s persistence.AuditSnapshot) state {
 		OneSided:  make(map[persistence.OneSidedEdge]bool),
 	}
 	for lane := range st.Lanes {
-		st.Lanes[lane] = must(s.Lane(t.Context(), uint8(lane), 0, 1000))(t) //nolint:gosec // below 64
+		st.Lanes[lane] = must(s.Lane(t.Context(), uint8(lane), 0, 1000))(t)
 	}
 	noError(t, s.OneSided(t.Context(), func(e persistence.OneSidedEdge) error {
 		st.OneSided[e] = true

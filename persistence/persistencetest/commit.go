@@ -1,3 +1,4 @@
+//nolint:thelper // the functions of a suite are the tests themselves
 package persistencetest
 
 import (
@@ -75,7 +76,7 @@ func Commit(t *testing.T, open func(*testing.T) Store) {
 			for lane := range uint8(persistence.LaneCount) {
 				records := w.lane(t, lane)
 				for i, r := range records {
-					if r.Lane != lane || r.Pos != uint64(i)+1 || persistence.LaneOf(r.User) != lane { //nolint:gosec // small
+					if r.Lane != lane || r.Pos != uint64(i)+1 || persistence.LaneOf(r.User) != lane {
 						t.Fatalf("record %d of lane %d is at (%d, %d) and of user %d", i, lane, r.Lane, r.Pos, r.User)
 					}
 					if r.Seq > 1 {

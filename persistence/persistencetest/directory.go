@@ -1,3 +1,4 @@
+//nolint:thelper // the functions of a suite are the tests themselves
 package persistencetest
 
 import (
@@ -64,7 +65,7 @@ func Directory(t *testing.T, open func(*testing.T) Store) {
 			running.Wait()
 			slices.Sort(got)
 			for i, id := range got {
-				if id != user.ID(i)+2 { //nolint:gosec // small
+				if id != user.ID(i)+2 {
 					t.Fatalf("id %d of the sorted ones is %d, want %d", i, id, i+2)
 				}
 			}
@@ -113,7 +114,7 @@ func Directory(t *testing.T, open func(*testing.T) Store) {
 			for i, err := range results {
 				switch {
 				case err == nil && won == 0:
-					won = user.ID(i) + 1 //nolint:gosec // small
+					won = user.ID(i) + 1
 				case err == nil:
 					t.Fatalf("users %d and %d both have it", won, i+1)
 				default:

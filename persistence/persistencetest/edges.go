@@ -1,6 +1,8 @@
+//nolint:thelper // the functions of a suite are the tests themselves
 package persistencetest
 
 import (
+	"slices"
 	"testing"
 
 	"kith/actors/user"
@@ -37,10 +39,10 @@ func Edges(t *testing.T, open func(*testing.T) Store) {
 				turn := g.records(persistence.KindFollowed)
 				var edges, want []persistence.Edge
 				for i, other := range grains[1:] { // three share each time
-					edges = append(edges, persistence.Edge{ID: uint64(other.id), At: at(uint64(i) / 3)}) //nolint:gosec // small
+					edges = append(edges, persistence.Edge{ID: uint64(other.id), At: at(uint64(i) / 3)})
 				}
-				for i := len(edges) - 1; i >= 0; i-- {
-					want = append(want, edges[i])
+				for _, e := range slices.Backward(edges) {
+					want = append(want, e)
 				}
 				switch kind {
 				case persistence.EdgeFollowing:

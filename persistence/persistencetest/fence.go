@@ -1,3 +1,4 @@
+//nolint:thelper // the functions of a suite are the tests themselves
 package persistencetest
 
 import (

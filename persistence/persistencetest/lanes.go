@@ -1,3 +1,4 @@
+//nolint:thelper // the functions of a suite are the tests themselves
 package persistencetest
 
 import (
@@ -100,7 +101,7 @@ func Lanes(t *testing.T, open func(*testing.T) Store) {
 			// More than any engine does in one step.
 			many := make([]user.ID, 2500)
 			for i := range many {
-				many[i] = user.ID(i) + 1000 //nolint:gosec // small
+				many[i] = user.ID(i) + 1000
 			}
 			w.takes(t, g, g.follows(many...))
 			w.takes(t, g, g.followedBy(other.id))

@@ -23,8 +23,11 @@ type Store interface {
 	persistence.Lanes
 	persistence.Directory
 	persistence.Edges
+	persistence.Activities
 	persistence.Credentials
 	persistence.Audit
+	persistence.Roster
+	persistence.BrokerLedger
 
 	// Break removes one record of a user's journal, which nothing in the
 	// contracts can.
@@ -37,7 +40,7 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 	t.Helper()
 	for name, suite := range map[string]func(*testing.T, func(*testing.T) Store){
 		"Commit": Commit, "Guards": Guards, "Fence": Fence, "History": History, "Directory": Directory,
-		"Edges": Edges, "Credentials": Credentials, "Lanes": Lanes, "Audit": Audit,
+		"Edges": Edges, "Activities": Activities, "Credentials": Credentials, "Lanes": Lanes, "Audit": Audit, "Roster": Roster, "Broker": Broker,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -91,7 +94,7 @@ func newGrain(id user.ID) *grain {
 func (g *grain) records(kinds ...persistence.Kind) *persistence.Turn {
 	t := &persistence.Turn{User: g.id, Version: g.account.Version, Account: g.account}
 	for i, kind := range kinds {
-		seq := t.Version + 1 + uint64(i) //nolint:gosec // small
+		seq := t.Version + 1 + uint64(i)
 		t.Records = append(t.Records, persistence.Record{User: g.id, Seq: seq, Kind: kind, At: at(seq), Payload: fmt.Appendf(nil, "payload %d/%d", g.id, seq)})
 	}
 	t.Account.Version += uint64(len(kinds))
@@ -182,7 +185,7 @@ func (w *world) registered(t *testing.T, n int) []*grain {
 	grains := make([]*grain, n)
 	turns := make([]*persistence.Turn, n)
 	for i := range grains {
-		grains[i] = newGrain(first + user.ID(i)) //nolint:gosec // small
+		grains[i] = newGrain(first + user.ID(i))
 		turns[i] = grains[i].registers()
 	}
 	for i, o := range w.commits(t, turns...) {

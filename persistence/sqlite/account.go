@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"context"
 	"database/sql/driver"
 	"encoding/json"
 	"fmt"
@@ -66,7 +67,6 @@ func privacyBits(p user.Privacy) int64 {
 	return bits
 }
 
-
 // scanAccount reads the row of a query that begins with accountColumns.
 func scanAccount(row []driver.Value) (*user.Account, error) {
 	a := &user.Account{
@@ -98,12 +98,12 @@ const insertDeletedUser = `INSERT INTO deleted_users (` + accountColumns + `, de
 
 // insertAccount runs insertUser or insertDeletedUser; last is the column that
 // they do not share.
-func (db *DB) insertAccount(t *tx, sql string, a *user.Account, last driver.Value) error {
+func (db *DB) insertAccount(ctx context.Context, t *tx, sql string, a *user.Account, last driver.Value) error {
 	preferences, err := db.encodePreferences(a.Preferences)
 	if err != nil {
 		return err
 	}
-	_, err = t.exec(sql, int64(a.ID), a.UID[:], a.Username, a.Name, string(a.Role), a.Picture, //nolint:gosec // ids fit
+	_, err = t.exec(ctx, sql, int64(a.ID), a.UID[:], a.Username, a.Name, string(a.Role), a.Picture, //nolint:gosec // ids fit
 		a.Followers, a.Following, a.Streams, a.Videos, privacyBits(a.Privacy),
 		a.CreatedAt.UnixMicro(), a.UpdatedAt.UnixMicro(), int64(a.Version), //nolint:gosec // versions fit
 		a.Email, a.Bio, preferences, a.CrewMembers, a.Studios, last)
@@ -118,12 +118,12 @@ const updateUser = `UPDATE users SET name = ?, role = ?, picture = ?, followers 
 
 // updateAccount writes a if the stored version is the given one, and reports
 // whether it was.
-func (db *DB) updateAccount(t *tx, a *user.Account, version uint64, lastActivity driver.Value) (bool, error) {
+func (db *DB) updateAccount(ctx context.Context, t *tx, a *user.Account, version uint64, lastActivity driver.Value) (bool, error) {
 	preferences, err := db.encodePreferences(a.Preferences)
 	if err != nil {
 		return false, err
 	}
-	n, err := t.exec(updateUser, a.Name, string(a.Role), a.Picture, a.Followers, a.Following, a.Streams, a.Videos,
+	n, err := t.exec(ctx, updateUser, a.Name, string(a.Role), a.Picture, a.Followers, a.Following, a.Streams, a.Videos,
 		privacyBits(a.Privacy), a.UpdatedAt.UnixMicro(), int64(a.Version), a.Email, a.Bio, preferences, a.CrewMembers, a.Studios, //nolint:gosec // versions fit
 		lastActivity, int64(a.ID), int64(version)) //nolint:gosec // ids and versions fit
 	return n == 1, err

@@ -22,7 +22,7 @@ func (db *DB) Snapshot(ctx context.Context) (persistence.AuditSnapshot, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := c.exec("BEGIN"); err != nil {
+	if _, err := c.exec(ctx, "BEGIN"); err != nil {
 		return nil, errors.Join(fmt.Errorf("sqlite: begin an audit: %w", err), c.close())
 	}
 	// A transaction sees the state of its first read.

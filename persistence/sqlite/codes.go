@@ -38,8 +38,7 @@ func certain(err error) bool {
 
 // suspect reports whether a connection is better replaced after err.
 func suspect(err error) bool {
-	var broken *brokenError
-	if errors.As(err, &broken) {
+	if _, broken := errors.AsType[*brokenError](err); broken {
 		return true
 	}
 	switch code(err) {

@@ -20,18 +20,18 @@ func (db *DB) Commit(ctx context.Context, b persistence.Batch) ([]persistence.Ou
 	}
 	outcomes := make([]persistence.Outcome, len(b.Turns))
 	heads := make([]uint64, len(b.Turns)) // of each turn's lane, before the turn
-	err := db.writer.do(ctx, func(t *tx) error {
-		if err := fence(t, b.Node); err != nil {
+	err := db.writer.do(ctx, func(ctx context.Context, t *tx) error {
+		if err := fence(ctx, t, b.Node); err != nil {
 			return err
 		}
 		for i, turn := range b.Turns {
 			heads[i] = t.heads[persistence.LaneOf(turn.User)]
 			var err error
-			if outcomes[i], err = db.turn(t, turn); err != nil {
+			if outcomes[i], err = db.turn(ctx, t, turn); err != nil {
 				return fmt.Errorf("turn of user %d at version %d: %w", turn.User, turn.Version, err)
 			}
 		}
-		return saveMarks(t, b.Marks)
+		return saveMarks(ctx, t, b.Marks)
 	})
 	if errors.Is(err, persistence.ErrFenced) {
 		err = notCommitted(err)
@@ -54,7 +54,7 @@ func check(turns []*persistence.Turn) error {
 			return fmt.Errorf("turn of user %d at version %d: no records", t.User, t.Version)
 		}
 		for i := range t.Records {
-			if r := &t.Records[i]; r.User != t.User || r.Seq != t.Version+1+uint64(i) { //nolint:gosec // small
+			if r := &t.Records[i]; r.User != t.User || r.Seq != t.Version+1+uint64(i) {
 				return fmt.Errorf("turn of user %d at version %d: record %d is of user %d at %d", t.User, t.Version, i, r.User, r.Seq)
 			}
 		}
@@ -70,7 +70,7 @@ func settle(turn *persistence.Turn, head uint64) {
 	lane := persistence.LaneOf(turn.User)
 	for i := range turn.Records {
 		r := &turn.Records[i]
-		r.Lane, r.Pos = lane, head+1+uint64(i) //nolint:gosec // small
+		r.Lane, r.Pos = lane, head+1+uint64(i)
 		if erasedAtOnce(turn, r) {
 			r.Kind, r.Payload = persistence.KindActivityErased, nil
 		}
@@ -84,9 +84,9 @@ func erasedAtOnce(turn *persistence.Turn, r *persistence.Record) bool {
 
 // fence fails unless n is the node at its stored epoch. It reads within the
 // transaction, so that a raise is before all of it or after.
-func fence(t *tx, n persistence.Node) error {
+func fence(ctx context.Context, t *tx, n persistence.Node) error {
 	current := false
-	err := t.query(context.Background(), `SELECT 1 FROM nodes WHERE id = ? AND epoch = ?`, func([]driver.Value) error {
+	err := t.query(ctx, `SELECT 1 FROM nodes WHERE id = ? AND epoch = ?`, func([]driver.Value) error {
 		current = true
 		return nil
 	}, n.ID, int64(n.Epoch)) //nolint:gosec // epochs fit
@@ -102,56 +102,63 @@ func fence(t *tx, n persistence.Node) error {
 // turn writes one turn if its guards hold. When the op runs alone, since the
 // first run failed, a turn that breaks a constraint is undone by itself: rows
 // that should not be there hold up nobody else.
-func (db *DB) turn(t *tx, turn *persistence.Turn) (persistence.Outcome, error) {
+func (db *DB) turn(ctx context.Context, t *tx, turn *persistence.Turn) (persistence.Outcome, error) {
 	if !t.alone {
-		return db.writeTurn(t, turn)
+		return db.writeTurn(ctx, t, turn)
 	}
-	if _, err := t.exec("SAVEPOINT turn"); err != nil {
+	if _, err := t.exec(ctx, "SAVEPOINT turn"); err != nil {
 		return persistence.Outcome{}, err
 	}
 	heads := t.heads
-	o, err := db.writeTurn(t, turn)
+	o, err := db.writeTurn(ctx, t, turn)
 	if err != nil {
 		if code(err) != codeConstraint {
 			return o, err
 		}
-		if _, e := t.exec("ROLLBACK TO turn"); e != nil {
+		if _, e := t.exec(ctx, "ROLLBACK TO turn"); e != nil {
 			return o, e
 		}
 		t.heads = heads
 		o = persistence.Outcome{Status: persistence.Stale}
 		db.cfg.Logger.Error("a turn met rows that should not be there; it was refused as stale", "user_id", turn.User, "version", turn.Version, "error", err)
 	}
-	_, err = t.exec("RELEASE turn")
+	_, err = t.exec(ctx, "RELEASE turn")
 	return o, err
 }
 
-func (db *DB) writeTurn(t *tx, turn *persistence.Turn) (persistence.Outcome, error) {
-	status, conflicts, err := guard(t, turn)
+func (db *DB) writeTurn(ctx context.Context, t *tx, turn *persistence.Turn) (persistence.Outcome, error) {
+	status, conflicts, err := guard(ctx, t, turn)
 	if err != nil || status != persistence.Committed {
 		return persistence.Outcome{Status: status, Conflicts: conflicts}, err
 	}
-	ok, err := db.writeAccount(t, turn)
+	before, err := nameBefore(ctx, t, turn)
+	if err != nil {
+		return persistence.Outcome{}, err
+	}
+	ok, err := db.writeAccount(ctx, t, turn)
 	if err != nil {
 		return persistence.Outcome{}, err
 	}
 	if !ok {
 		return persistence.Outcome{Status: persistence.Stale}, nil
 	}
-	if err := writeRecords(t, turn); err != nil {
+	if err := writePrefixes(ctx, t, turn, before); err != nil {
 		return persistence.Outcome{}, err
 	}
-	if err := writeEdges(t, turn); err != nil {
+	if err := writeRecords(ctx, t, turn); err != nil {
+		return persistence.Outcome{}, err
+	}
+	if err := writeEdges(ctx, t, turn); err != nil {
 		return persistence.Outcome{}, err
 	}
 	if turn.PasswordHash != "" {
-		if _, err := t.exec(`INSERT INTO credentials (user_id, password_hash) VALUES (?, ?)
+		if _, err := t.exec(ctx, `INSERT INTO credentials (user_id, password_hash) VALUES (?, ?)
 			ON CONFLICT (user_id) DO UPDATE SET password_hash = excluded.password_hash`, int64(turn.User), turn.PasswordHash); err != nil { //nolint:gosec // ids fit
 			return persistence.Outcome{}, fmt.Errorf("write the credentials: %w", err)
 		}
 	}
 	if changesNames(turn) {
-		if err := tieClaims(t, turn); err != nil {
+		if err := tieClaims(ctx, t, turn); err != nil {
 			return persistence.Outcome{}, err
 		}
 	}
@@ -160,24 +167,24 @@ func (db *DB) writeTurn(t *tx, turn *persistence.Turn) (persistence.Outcome, err
 
 // writeAccount writes the user's row, or moves it to deleted_users. It reports
 // false, and has changed nothing, when the journal is not Version long.
-func (db *DB) writeAccount(t *tx, turn *persistence.Turn) (bool, error) {
+func (db *DB) writeAccount(ctx context.Context, t *tx, turn *persistence.Turn) (bool, error) {
 	id, a := int64(turn.User), &turn.Account //nolint:gosec // ids fit
 	switch {
 	case turn.Version == 0 && !turn.Deleted:
 		// guard has seen that the id is free.
-		if err := db.insertAccount(t, insertUser, a, lastActivity(turn)); err != nil {
+		if err := db.insertAccount(ctx, t, insertUser, a, lastActivity(turn)); err != nil {
 			return false, fmt.Errorf("insert the row: %w", err)
 		}
 		return true, nil
 	case !turn.Deleted:
-		ok, err := db.updateAccount(t, a, turn.Version, lastActivity(turn))
+		ok, err := db.updateAccount(ctx, t, a, turn.Version, lastActivity(turn))
 		if err != nil {
 			return false, fmt.Errorf("update the row: %w", err)
 		}
 		return ok, nil
 	}
 	if turn.Version > 0 {
-		n, err := t.exec(`DELETE FROM users WHERE id = ? AND version = ?`, id, int64(turn.Version)) //nolint:gosec // versions fit
+		n, err := t.exec(ctx, `DELETE FROM users WHERE id = ? AND version = ?`, id, int64(turn.Version)) //nolint:gosec // versions fit
 		if err != nil {
 			return false, fmt.Errorf("delete the row: %w", err)
 		}
@@ -186,13 +193,13 @@ func (db *DB) writeAccount(t *tx, turn *persistence.Turn) (bool, error) {
 		}
 	}
 	at := turn.Records[len(turn.Records)-1].At.UnixMicro()
-	if err := db.insertAccount(t, insertDeletedUser, a, at); err != nil {
+	if err := db.insertAccount(ctx, t, insertDeletedUser, a, at); err != nil {
 		return false, fmt.Errorf("archive the row: %w", err)
 	}
-	if _, err := t.exec(`DELETE FROM credentials WHERE user_id = ?`, id); err != nil {
+	if _, err := t.exec(ctx, `DELETE FROM credentials WHERE user_id = ?`, id); err != nil {
 		return false, fmt.Errorf("delete the credentials: %w", err)
 	}
-	if _, err := t.exec(`DELETE FROM sessions WHERE user_id = ?`, id); err != nil {
+	if _, err := t.exec(ctx, `DELETE FROM sessions WHERE user_id = ?`, id); err != nil {
 		return false, fmt.Errorf("delete the sessions: %w", err)
 	}
 	return true, nil
@@ -219,7 +226,7 @@ const insertRecord = `INSERT INTO journal (place, user_id, seq, kind, at, event_
 // eraseEvent uses the index journal_event.
 const eraseEvent = `UPDATE journal SET kind = 12, payload = x'' WHERE user_id = ? AND event_id = ? AND kind = 11`
 
-func writeRecords(t *tx, turn *persistence.Turn) error {
+func writeRecords(ctx context.Context, t *tx, turn *persistence.Turn) error {
 	lane := persistence.LaneOf(turn.User)
 	for i := range turn.Records {
 		r := &turn.Records[i]
@@ -235,13 +242,13 @@ func writeRecords(t *tx, turn *persistence.Turn) error {
 			event = r.EventID
 		}
 		t.heads[lane]++
-		if _, err := t.exec(insertRecord, place(lane, t.heads[lane]), int64(r.User), int64(r.Seq), int64(kind), r.At.UnixMicro(), event, payload); err != nil { //nolint:gosec // all fit
+		if _, err := t.exec(ctx, insertRecord, place(lane, t.heads[lane]), int64(r.User), int64(r.Seq), int64(kind), r.At.UnixMicro(), event, payload); err != nil { //nolint:gosec // all fit
 			return fmt.Errorf("append record %d: %w", r.Seq, err)
 		}
 	}
 	for _, id := range turn.Erase {
 		// Matches nothing for what was inserted blank.
-		if _, err := t.exec(eraseEvent, int64(turn.User), id); err != nil { //nolint:gosec // ids fit
+		if _, err := t.exec(ctx, eraseEvent, int64(turn.User), id); err != nil { //nolint:gosec // ids fit
 			return fmt.Errorf("erase an event: %w", err)
 		}
 	}
@@ -251,7 +258,7 @@ func writeRecords(t *tx, turn *persistence.Turn) error {
 // edgeTable holds the statements of one follow list.
 type edgeTable struct{ put, remove string }
 
-func writeEdges(t *tx, turn *persistence.Turn) error {
+func writeEdges(ctx context.Context, t *tx, turn *persistence.Turn) error {
 	for _, list := range [...]struct {
 		edges []persistence.Edge
 		edgeTable
@@ -276,9 +283,9 @@ func writeEdges(t *tx, turn *persistence.Turn) error {
 		for i := range list.edges {
 			e, err := &list.edges[i], error(nil)
 			if e.Removed {
-				_, err = t.exec(list.remove, int64(turn.User), int64(e.ID)) //nolint:gosec // ids fit
+				_, err = t.exec(ctx, list.remove, int64(turn.User), int64(e.ID)) //nolint:gosec // ids fit
 			} else {
-				_, err = t.exec(list.put, int64(turn.User), int64(e.ID), e.At.UnixMicro()) //nolint:gosec // ids fit
+				_, err = t.exec(ctx, list.put, int64(turn.User), int64(e.ID), e.At.UnixMicro()) //nolint:gosec // ids fit
 			}
 			if err != nil {
 				return fmt.Errorf("write an edge: %w", err)
@@ -288,9 +295,9 @@ func writeEdges(t *tx, turn *persistence.Turn) error {
 	return nil
 }
 
-func saveMarks(t *tx, marks []persistence.Mark) error {
+func saveMarks(ctx context.Context, t *tx, marks []persistence.Mark) error {
 	for _, m := range marks {
-		if _, err := t.exec(`INSERT INTO tails (name, lane, pos) VALUES (?, ?, ?)
+		if _, err := t.exec(ctx, `INSERT INTO tails (name, lane, pos) VALUES (?, ?, ?)
 			ON CONFLICT (name, lane) DO UPDATE SET pos = excluded.pos WHERE excluded.pos > pos`, string(m.Tail), int64(m.Lane), int64(m.Pos)); err != nil { //nolint:gosec // positions fit
 			return fmt.Errorf("save the mark of tail %s in lane %d: %w", m.Tail, m.Lane, err)
 		}

@@ -104,14 +104,14 @@ func (c *conn) bind(args []driver.Value) []driver.NamedValue {
 }
 
 // exec runs a statement and returns how many rows it changed; that is
-// meaningless for statements that are no INSERT, UPDATE or DELETE.
-func (c *conn) exec(sql string, args ...driver.Value) (int64, error) {
+// meaningless for statements that are no INSERT, UPDATE or DELETE. With a context
+// that can end, the driver starts a goroutine for each statement.
+func (c *conn) exec(ctx context.Context, sql string, args ...driver.Value) (int64, error) {
 	s, err := c.prepare(sql)
 	if err != nil {
 		return 0, err
 	}
-	// Without a context that can end: the driver would start a goroutine for each.
-	result, err := s.ExecContext(context.Background(), c.bind(args))
+	result, err := s.ExecContext(ctx, c.bind(args))
 	if err != nil {
 		return 0, err //nolint:wrapcheck // wrapped by the operation, which knows its key
 	}
@@ -161,12 +161,12 @@ func (c *conn) query(ctx context.Context, sql string, each func(row []driver.Val
 }
 
 // read runs f in one read transaction, so that all its queries see one state.
-func (c *conn) read(f func() error) error {
-	if _, err := c.exec("BEGIN"); err != nil {
+func (c *conn) read(ctx context.Context, f func() error) error {
+	if _, err := c.exec(ctx, "BEGIN"); err != nil {
 		return err
 	}
 	err := f()
-	if _, e := c.exec("ROLLBACK"); e != nil {
+	if _, e := c.exec(ctx, "ROLLBACK"); e != nil {
 		return errors.Join(err, &brokenError{e})
 	}
 	return err

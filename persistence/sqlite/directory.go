@@ -18,11 +18,11 @@ func (db *DB) NextIDs(ctx context.Context, n int) (user.ID, error) {
 		return 0, fmt.Errorf("sqlite: next ids: %d asked for", n)
 	}
 	var first user.ID
-	err := db.writer.do(ctx, func(t *tx) error {
-		if _, err := t.exec(`UPDATE ids SET next = next + ?`, int64(n)); err != nil {
+	err := db.writer.do(ctx, func(ctx context.Context, t *tx) error {
+		if _, err := t.exec(ctx, `UPDATE ids SET next = next + ?`, int64(n)); err != nil {
 			return err
 		}
-		return t.query(context.Background(), `SELECT next - ? FROM ids`, func(row []driver.Value) error {
+		return t.query(ctx, `SELECT next - ? FROM ids`, func(row []driver.Value) error {
 			first = user.ID(number(row[0]))
 			return nil
 		}, int64(n))
@@ -101,9 +101,9 @@ func (db *DB) account(ctx context.Context, by, sql string, key driver.Value) (*u
 func (db *DB) Claim(ctx context.Context, id user.ID, claims []persistence.Claim) error {
 	claims = slices.SortedFunc(slices.Values(claims), compareClaims)
 	now := db.now()
-	err := db.writer.do(ctx, func(t *tx) error {
+	err := db.writer.do(ctx, func(ctx context.Context, t *tx) error {
 		for _, c := range claims {
-			holder, found, err := holderOf(t.conn, c)
+			holder, found, err := holderOf(ctx, t.conn, c)
 			if err != nil {
 				return err
 			}
@@ -113,7 +113,7 @@ func (db *DB) Claim(ctx context.Context, id user.ID, claims []persistence.Claim)
 		}
 		for _, c := range claims {
 			// A loose one that was held already is young again: its turn is coming.
-			if _, err := t.exec(`INSERT INTO claims (kind, value, user_id, at, loose) VALUES (?, ?, ?, ?, 1)
+			if _, err := t.exec(ctx, `INSERT INTO claims (kind, value, user_id, at, loose) VALUES (?, ?, ?, ?, 1)
 				ON CONFLICT (kind, value) DO UPDATE SET at = excluded.at WHERE loose = 1`, int64(c.Kind), c.Value, int64(id), now); err != nil { //nolint:gosec // ids fit
 				return fmt.Errorf("take a claim: %w", err)
 			}
@@ -132,10 +132,10 @@ func compareClaims(a, b persistence.Claim) int {
 
 // Release implements persistence.Directory.
 func (db *DB) Release(ctx context.Context, id user.ID, claims []persistence.Claim) error {
-	err := db.writer.do(ctx, func(t *tx) error {
+	err := db.writer.do(ctx, func(ctx context.Context, t *tx) error {
 		give := claims
 		if len(give) == 0 {
-			held, err := claimsOf(t.conn, id)
+			held, err := claimsOf(ctx, t.conn, id)
 			if err != nil {
 				return err
 			}
@@ -144,14 +144,14 @@ func (db *DB) Release(ctx context.Context, id user.ID, claims []persistence.Clai
 			}
 		}
 		row := make(map[user.ID]*user.Account, 1)
-		if err := readAccounts(context.Background(), t.conn, []user.ID{id}, row); err != nil {
+		if err := readAccounts(ctx, t.conn, []user.ID{id}, row); err != nil {
 			return fmt.Errorf("read the row: %w", err)
 		}
 		for _, c := range give {
 			if bears(row[id], c) {
 				continue
 			}
-			if _, err := t.exec(`DELETE FROM claims WHERE kind = ? AND value = ? AND user_id = ?`, int64(c.Kind), c.Value, int64(id)); err != nil { //nolint:gosec // ids fit
+			if _, err := t.exec(ctx, `DELETE FROM claims WHERE kind = ? AND value = ? AND user_id = ?`, int64(c.Kind), c.Value, int64(id)); err != nil { //nolint:gosec // ids fit
 				return fmt.Errorf("release a claim: %w", err)
 			}
 		}
@@ -168,7 +168,7 @@ const selectLoose = `SELECT kind, value, user_id FROM claims WHERE loose = 1 AND
 // SweepClaims implements persistence.Directory. Index: claims_loose.
 func (db *DB) SweepClaims(ctx context.Context, before time.Time, limit int) (int, error) {
 	swept := 0
-	err := db.writer.do(ctx, func(t *tx) error {
+	err := db.writer.do(ctx, func(ctx context.Context, t *tx) error {
 		swept = 0
 		type loose struct {
 			persistence.Claim
@@ -177,7 +177,7 @@ func (db *DB) SweepClaims(ctx context.Context, before time.Time, limit int) (int
 		var found []loose
 		rows := make(map[user.ID]*user.Account)
 		var ids []user.ID
-		err := t.query(context.Background(), selectLoose, func(row []driver.Value) error {
+		err := t.query(ctx, selectLoose, func(row []driver.Value) error {
 			c := loose{persistence.Claim{Kind: persistence.ClaimKind(number(row[0])), Value: text(row[1])}, user.ID(number(row[2]))} //nolint:gosec // stored from a ClaimKind
 			found, ids = append(found, c), append(ids, c.id)
 			return nil
@@ -185,18 +185,18 @@ func (db *DB) SweepClaims(ctx context.Context, before time.Time, limit int) (int
 		if err != nil {
 			return fmt.Errorf("read the loose claims: %w", err)
 		}
-		if err := readAccounts(context.Background(), t.conn, ids, rows); err != nil {
+		if err := readAccounts(ctx, t.conn, ids, rows); err != nil {
 			return fmt.Errorf("read the rows: %w", err)
 		}
 		for _, c := range found {
 			// One that its row bears after all is tied, so that it is not read again.
 			if bears(rows[c.id], c.Claim) {
-				if _, err := t.exec(`UPDATE claims SET loose = 0 WHERE kind = ? AND value = ?`, int64(c.Kind), c.Value); err != nil {
+				if _, err := t.exec(ctx, `UPDATE claims SET loose = 0 WHERE kind = ? AND value = ?`, int64(c.Kind), c.Value); err != nil {
 					return fmt.Errorf("tie a claim: %w", err)
 				}
 				continue
 			}
-			if _, err := t.exec(`DELETE FROM claims WHERE kind = ? AND value = ?`, int64(c.Kind), c.Value); err != nil {
+			if _, err := t.exec(ctx, `DELETE FROM claims WHERE kind = ? AND value = ?`, int64(c.Kind), c.Value); err != nil {
 				return fmt.Errorf("sweep a claim: %w", err)
 			}
 			swept++
@@ -213,7 +213,7 @@ func (db *DB) SweepClaims(ctx context.Context, before time.Time, limit int) (int
 func (db *DB) ClaimHolder(ctx context.Context, claim persistence.Claim) (user.ID, error) {
 	var holder user.ID
 	err := db.readers.get(ctx, func(_ context.Context, c *conn) error {
-		id, found, err := holderOf(c, claim)
+		id, found, err := holderOf(ctx, c, claim)
 		if err == nil && !found {
 			err = persistence.ErrNotFound
 		}

@@ -26,6 +26,9 @@ func HotStatements() map[string]string {
 		"crew":          listCrew,
 		"studios":       listStudios,
 		"relations":     selectRelations,
+		"events":        listActivities,
+		"more events":   hasActivities,
+		"event":         selectActivity,
 		"neighbours":    selectNeighbours,
 		"loose claims":  selectLoose,
 		"user's claims": selectClaims,
@@ -71,8 +74,8 @@ func (db *DB) Break(t *testing.T, id user.ID, seq uint64) {
 // Exec runs a statement through the writer.
 func (db *DB) Exec(t *testing.T, sql string, args ...driver.Value) {
 	t.Helper()
-	err := db.writer.do(t.Context(), func(x *tx) error {
-		_, err := x.exec(sql, args...)
+	err := db.writer.do(t.Context(), func(ctx context.Context, x *tx) error {
+		_, err := x.exec(ctx, sql, args...)
 		return err
 	})
 	if err != nil {
@@ -83,8 +86,8 @@ func (db *DB) Exec(t *testing.T, sql string, args ...driver.Value) {
 // Query returns one number, read by the writer.
 func (db *DB) Query(t *testing.T, sql string) (value int64) {
 	t.Helper()
-	err := db.writer.do(t.Context(), func(x *tx) error {
-		return x.query(context.Background(), sql, func(row []driver.Value) error {
+	err := db.writer.do(t.Context(), func(ctx context.Context, x *tx) error {
+		return x.query(ctx, sql, func(row []driver.Value) error {
 			value = integer(row[0])
 			return nil
 		})
@@ -99,21 +102,21 @@ func (db *DB) Query(t *testing.T, sql string) (value int64) {
 // or without. It goes through the writer, which no commit may pass.
 func (db *DB) FailCommits(t *testing.T, n int, carriedOut bool, err error) {
 	t.Helper()
-	done := db.writer.do(t.Context(), func(*tx) error {
+	done := db.writer.do(t.Context(), func(context.Context, *tx) error {
 		real := db.writer.commit
 		first := true
-		db.writer.commit = func(c *conn) error {
+		db.writer.commit = func(ctx context.Context, c *conn) error {
 			if first { // of this very operation
 				first = false
-				return real(c)
+				return real(ctx, c)
 			}
 			if n == 0 {
 				db.writer.commit = real
-				return real(c)
+				return real(ctx, c)
 			}
 			n--
 			if carriedOut {
-				if err := real(c); err != nil {
+				if err := real(ctx, c); err != nil {
 					return err
 				}
 			}
@@ -131,7 +134,7 @@ func (db *DB) Hold(t *testing.T) (release func()) {
 	t.Helper()
 	held, free, done := make(chan struct{}), make(chan struct{}), make(chan error)
 	go func() {
-		done <- db.writer.do(context.WithoutCancel(t.Context()), func(*tx) error {
+		done <- db.writer.do(context.WithoutCancel(t.Context()), func(context.Context, *tx) error {
 			close(held)
 			<-free
 			return nil

@@ -12,7 +12,7 @@ import (
 // guard reads whatever may refuse a turn, so that a refused one has changed
 // nothing. A turn that only needs its version is guarded by the statement that
 // writes the row.
-func guard(t *tx, turn *persistence.Turn) (persistence.TurnStatus, []persistence.EventConflictDetail, error) {
+func guard(ctx context.Context, t *tx, turn *persistence.Turn) (persistence.TurnStatus, []persistence.EventConflictDetail, error) {
 	events := len(turn.Erase) > 0
 	for i := range turn.Records {
 		events = events || turn.Records[i].EventID != ""
@@ -22,7 +22,7 @@ func guard(t *tx, turn *persistence.Turn) (persistence.TurnStatus, []persistence
 	}
 	// The version comes first: of a turn that was committed before, everything
 	// else fails as well.
-	version, found, err := versionOf(t, turn.User)
+	version, found, err := versionOf(ctx, t, turn.User)
 	if err != nil {
 		return 0, nil, err
 	}
@@ -30,7 +30,7 @@ func guard(t *tx, turn *persistence.Turn) (persistence.TurnStatus, []persistence
 		return persistence.Stale, nil, nil
 	}
 	for _, c := range turn.Claims {
-		holder, ok, err := holderOf(t.conn, c)
+		holder, ok, err := holderOf(ctx, t.conn, c)
 		if err != nil {
 			return 0, nil, err
 		}
@@ -41,7 +41,7 @@ func guard(t *tx, turn *persistence.Turn) (persistence.TurnStatus, []persistence
 	if !events {
 		return persistence.Committed, nil, nil
 	}
-	conflicts, err := eventConflicts(t, turn)
+	conflicts, err := eventConflicts(ctx, t, turn)
 	if err != nil {
 		return 0, nil, err
 	}
@@ -55,8 +55,8 @@ const selectVersion = `SELECT version FROM users WHERE id = ? UNION ALL SELECT -
 
 // versionOf returns the version of the row; found is also true for a deleted
 // user, at a version that no turn has.
-func versionOf(t *tx, id user.ID) (version uint64, found bool, err error) {
-	err = t.query(context.Background(), selectVersion, func(row []driver.Value) error {
+func versionOf(ctx context.Context, t *tx, id user.ID) (version uint64, found bool, err error) {
+	err = t.query(ctx, selectVersion, func(row []driver.Value) error {
 		version, found = number(row[0]), true
 		return nil
 	}, int64(id), int64(id)) //nolint:gosec // ids fit
@@ -66,8 +66,8 @@ func versionOf(t *tx, id user.ID) (version uint64, found bool, err error) {
 	return version, found, nil
 }
 
-func holderOf(c *conn, claim persistence.Claim) (holder user.ID, found bool, err error) {
-	err = c.query(context.Background(), `SELECT user_id FROM claims WHERE kind = ? AND value = ?`, func(row []driver.Value) error {
+func holderOf(ctx context.Context, c *conn, claim persistence.Claim) (holder user.ID, found bool, err error) {
+	err = c.query(ctx, `SELECT user_id FROM claims WHERE kind = ? AND value = ?`, func(row []driver.Value) error {
 		holder, found = user.ID(number(row[0])), true
 		return nil
 	}, int64(claim.Kind), claim.Value)
@@ -79,7 +79,7 @@ func holderOf(c *conn, claim persistence.Claim) (holder user.ID, found bool, err
 
 // eventConflicts returns what the journal knows of each event id of the turn
 // that stands in its way.
-func eventConflicts(t *tx, turn *persistence.Turn) ([]persistence.EventConflictDetail, error) {
+func eventConflicts(ctx context.Context, t *tx, turn *persistence.Turn) ([]persistence.EventConflictDetail, error) {
 	var conflicts []persistence.EventConflictDetail
 	// What this turn did so far comes before what the journal says.
 	seen := make(map[string]user.EventStatus)
@@ -87,7 +87,7 @@ func eventConflicts(t *tx, turn *persistence.Turn) ([]persistence.EventConflictD
 		if s, ok := seen[id]; ok {
 			return s, nil
 		}
-		return eventStatus(t.conn, turn.User, id)
+		return eventStatus(ctx, t.conn, turn.User, id)
 	}
 	for i := range turn.Records {
 		r := &turn.Records[i]
@@ -124,9 +124,9 @@ func eventConflicts(t *tx, turn *persistence.Turn) ([]persistence.EventConflictD
 const selectEvent = `SELECT kind FROM journal WHERE user_id = ? AND event_id = ?`
 
 // eventStatus uses the index journal_event.
-func eventStatus(c *conn, id user.ID, event string) (user.EventStatus, error) {
+func eventStatus(ctx context.Context, c *conn, id user.ID, event string) (user.EventStatus, error) {
 	status := user.EventMissing
-	err := c.query(context.Background(), selectEvent, func(row []driver.Value) error {
+	err := c.query(ctx, selectEvent, func(row []driver.Value) error {
 		status = user.EventRecorded
 		if persistence.Kind(number(row[0])) == persistence.KindActivityErased { //nolint:gosec // stored from a Kind
 			status = user.EventErased
@@ -141,12 +141,12 @@ func eventStatus(c *conn, id user.ID, event string) (user.EventStatus, error) {
 
 // tieClaims notes which of the user's claims the row bears after the turn.
 // Index: claims_user.
-func tieClaims(t *tx, turn *persistence.Turn) error {
+func tieClaims(ctx context.Context, t *tx, turn *persistence.Turn) error {
 	row := &turn.Account
 	if turn.Deleted {
 		row = nil
 	}
-	claims, err := claimsOf(t.conn, turn.User)
+	claims, err := claimsOf(ctx, t.conn, turn.User)
 	if err != nil {
 		return err
 	}
@@ -158,7 +158,7 @@ func tieClaims(t *tx, turn *persistence.Turn) error {
 		if loose == c.loose {
 			continue
 		}
-		if _, err := t.exec(`UPDATE claims SET loose = ? WHERE kind = ? AND value = ?`, loose, int64(c.Kind), c.Value); err != nil {
+		if _, err := t.exec(ctx, `UPDATE claims SET loose = ? WHERE kind = ? AND value = ?`, loose, int64(c.Kind), c.Value); err != nil {
 			return fmt.Errorf("tie a claim: %w", err)
 		}
 	}
@@ -172,9 +172,9 @@ type storedClaim struct {
 
 const selectClaims = `SELECT kind, value, loose FROM claims WHERE user_id = ? ORDER BY kind, value`
 
-func claimsOf(c *conn, id user.ID) ([]storedClaim, error) {
+func claimsOf(ctx context.Context, c *conn, id user.ID) ([]storedClaim, error) {
 	var claims []storedClaim
-	err := c.query(context.Background(), selectClaims, func(row []driver.Value) error {
+	err := c.query(ctx, selectClaims, func(row []driver.Value) error {
 		claims = append(claims, storedClaim{
 			Claim: persistence.Claim{Kind: persistence.ClaimKind(number(row[0])), Value: text(row[1])}, //nolint:gosec // stored from a ClaimKind
 			loose: integer(row[2]),

@@ -25,7 +25,7 @@ func (db *DB) Load(ctx context.Context, ids []user.ID) ([]persistence.History, e
 		at[id] = &histories[i]
 	}
 	err := db.readers.get(ctx, func(ctx context.Context, c *conn) error {
-		return c.read(func() error { return load(ctx, c, ids, at) })
+		return c.read(ctx, func() error { return load(ctx, c, ids, at) })
 	})
 	if err != nil {
 		return nil, fmt.Errorf("sqlite: load %d histories: %w", len(ids), err)
@@ -142,7 +142,7 @@ const recordColumns = `j.place, j.user_id, j.seq, j.kind, j.at, j.event_id, j.pa
 func scanRecord(row []driver.Value) persistence.Record {
 	p := number(row[0])
 	return persistence.Record{
-		Lane: uint8(p >> laneShift), Pos: p & (1<<laneShift - 1), User: user.ID(number(row[1])), Seq: number(row[2]), //nolint:gosec // lanes fit
+		Lane: uint8(p >> laneShift), Pos: p & (1<<laneShift - 1), User: user.ID(number(row[1])), Seq: number(row[2]),
 		Kind: persistence.Kind(number(row[3])), At: moment(row[4]), EventID: text(row[5]), Payload: blob(row[6]), //nolint:gosec // stored from a Kind
 	}
 }
@@ -220,14 +220,14 @@ func readHeads(ctx context.Context, c *conn) (heads, error) {
 
 // SaveSnapshots implements persistence.Journal.
 func (db *DB) SaveSnapshots(ctx context.Context, snapshots []persistence.Snapshot) error {
-	err := db.writer.do(ctx, func(t *tx) error {
+	err := db.writer.do(ctx, func(ctx context.Context, t *tx) error {
 		for i := range snapshots {
 			s := &snapshots[i]
 			state := s.State
 			if state == nil {
 				state = []byte{} // nil is NULL
 			}
-			if _, err := t.exec(`INSERT INTO snapshots (user_id, seq, state) SELECT ?, ?, ? WHERE EXISTS (SELECT 1 FROM users WHERE id = ?)
+			if _, err := t.exec(ctx, `INSERT INTO snapshots (user_id, seq, state) SELECT ?, ?, ? WHERE EXISTS (SELECT 1 FROM users WHERE id = ?)
 				ON CONFLICT (user_id) DO UPDATE SET seq = excluded.seq, state = excluded.state WHERE excluded.seq > seq`,
 				int64(s.User), int64(s.Seq), state, int64(s.User)); err != nil { //nolint:gosec // ids and versions fit
 				return fmt.Errorf("snapshot of user %d at %d: %w", s.User, s.Seq, err)
@@ -247,9 +247,9 @@ const eraseEvents = `UPDATE journal SET kind = 12, payload = x'' WHERE place IN 
 
 // EraseUser implements persistence.Journal. It refuses a user whose row exists.
 func (db *DB) EraseUser(ctx context.Context, id user.ID, limit int) (done bool, err error) {
-	err = db.writer.do(ctx, func(t *tx) error {
+	err = db.writer.do(ctx, func(ctx context.Context, t *tx) error {
 		deleted := false
-		err := t.query(context.Background(), `SELECT 1 FROM deleted_users WHERE id = ?`, func([]driver.Value) error {
+		err := t.query(ctx, `SELECT 1 FROM deleted_users WHERE id = ?`, func([]driver.Value) error {
 			deleted = true
 			return nil
 		}, int64(id)) //nolint:gosec // ids fit
@@ -259,12 +259,12 @@ func (db *DB) EraseUser(ctx context.Context, id user.ID, limit int) (done bool, 
 		if !deleted {
 			return errors.New("the user is not deleted")
 		}
-		n, err := t.exec(eraseEvents, int64(id), int64(limit)) //nolint:gosec // ids fit
+		n, err := t.exec(ctx, eraseEvents, int64(id), int64(limit)) //nolint:gosec // ids fit
 		if err != nil {
 			return err
 		}
 		done = n < int64(limit)
-		_, err = t.exec(`DELETE FROM snapshots WHERE user_id = ?`, int64(id)) //nolint:gosec // ids fit
+		_, err = t.exec(ctx, `DELETE FROM snapshots WHERE user_id = ?`, int64(id)) //nolint:gosec // ids fit
 		return err
 	})
 	if err != nil {
@@ -274,4 +274,4 @@ func (db *DB) EraseUser(ctx context.Context, id user.ID, limit int) (done bool, 
 }
 
 // clamp makes a bound of a caller one that SQLite can hold.
-func clamp(n uint64) int64 { return int64(min(n, math.MaxInt64)) } //nolint:gosec // bounded above
+func clamp(n uint64) int64 { return int64(min(n, math.MaxInt64)) }

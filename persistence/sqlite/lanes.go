@@ -16,9 +16,9 @@ import (
 func (db *DB) Acquire(ctx context.Context, id string, lease time.Duration) (persistence.Node, error) {
 	n := persistence.Node{ID: id}
 	now := db.cfg.Now()
-	err := db.writer.do(ctx, func(t *tx) error {
+	err := db.writer.do(ctx, func(ctx context.Context, t *tx) error {
 		var leased *persistence.LeasedError
-		err := t.query(context.Background(), `SELECT id, lease_until FROM nodes WHERE id <> ? AND lease_until > ? AND id IN (SELECT node FROM lanes)
+		err := t.query(ctx, `SELECT id, lease_until FROM nodes WHERE id <> ? AND lease_until > ? AND id IN (SELECT node FROM lanes)
 			ORDER BY lease_until DESC LIMIT 1`, func(row []driver.Value) error {
 			leased = &persistence.LeasedError{Node: text(row[0]), Until: moment(row[1])}
 			return nil
@@ -30,19 +30,19 @@ func (db *DB) Acquire(ctx context.Context, id string, lease time.Duration) (pers
 			return leased
 		}
 		// Whoever had lanes is fenced before they are taken over.
-		if _, err := t.exec(`UPDATE nodes SET epoch = epoch + 1 WHERE id <> ? AND id IN (SELECT node FROM lanes)`, id); err != nil {
+		if _, err := t.exec(ctx, `UPDATE nodes SET epoch = epoch + 1 WHERE id <> ? AND id IN (SELECT node FROM lanes)`, id); err != nil {
 			return fmt.Errorf("fence the former owner: %w", err)
 		}
-		if _, err := t.exec(`INSERT INTO nodes (id, epoch, lease_until) VALUES (?, 1, ?)
+		if _, err := t.exec(ctx, `INSERT INTO nodes (id, epoch, lease_until) VALUES (?, 1, ?)
 			ON CONFLICT (id) DO UPDATE SET epoch = epoch + 1, lease_until = excluded.lease_until`, id, now.Add(lease).UnixMicro()); err != nil {
 			return fmt.Errorf("raise the epoch: %w", err)
 		}
 		for lane := range int64(persistence.LaneCount) {
-			if _, err := t.exec(`INSERT INTO lanes (lane, node) VALUES (?, ?) ON CONFLICT (lane) DO UPDATE SET node = excluded.node`, lane, id); err != nil {
+			if _, err := t.exec(ctx, `INSERT INTO lanes (lane, node) VALUES (?, ?) ON CONFLICT (lane) DO UPDATE SET node = excluded.node`, lane, id); err != nil {
 				return fmt.Errorf("take lane %d: %w", lane, err)
 			}
 		}
-		return t.query(context.Background(), `SELECT epoch FROM nodes WHERE id = ?`, func(row []driver.Value) error {
+		return t.query(ctx, `SELECT epoch FROM nodes WHERE id = ?`, func(row []driver.Value) error {
 			n.Epoch = number(row[0])
 			return nil
 		}, id)
@@ -56,8 +56,8 @@ func (db *DB) Acquire(ctx context.Context, id string, lease time.Duration) (pers
 // Renew implements persistence.Lanes.
 func (db *DB) Renew(ctx context.Context, n persistence.Node, lease time.Duration) error {
 	until := db.cfg.Now().Add(lease).UnixMicro()
-	return db.fenced(ctx, "renew the lease", n, func(t *tx) error {
-		_, err := t.exec(`UPDATE nodes SET lease_until = ? WHERE id = ?`, until, n.ID)
+	return db.fenced(ctx, "renew the lease", n, func(ctx context.Context, t *tx) error {
+		_, err := t.exec(ctx, `UPDATE nodes SET lease_until = ? WHERE id = ?`, until, n.ID)
 		return err
 	})
 }
@@ -65,8 +65,8 @@ func (db *DB) Renew(ctx context.Context, n persistence.Node, lease time.Duration
 // Raise implements persistence.Lanes. It goes through the writer like every
 // batch, so the batches before it are settled.
 func (db *DB) Raise(ctx context.Context, n persistence.Node) (persistence.Node, error) {
-	err := db.fenced(ctx, "raise the epoch", n, func(t *tx) error {
-		_, err := t.exec(`UPDATE nodes SET epoch = epoch + 1 WHERE id = ?`, n.ID)
+	err := db.fenced(ctx, "raise the epoch", n, func(ctx context.Context, t *tx) error {
+		_, err := t.exec(ctx, `UPDATE nodes SET epoch = epoch + 1 WHERE id = ?`, n.ID)
 		return err
 	})
 	if err != nil {
@@ -76,12 +76,12 @@ func (db *DB) Raise(ctx context.Context, n persistence.Node) (persistence.Node, 
 }
 
 // fenced runs f in a transaction behind the fence of n.
-func (db *DB) fenced(ctx context.Context, what string, n persistence.Node, f func(*tx) error) error {
-	err := db.writer.do(ctx, func(t *tx) error {
-		if err := fence(t, n); err != nil {
+func (db *DB) fenced(ctx context.Context, what string, n persistence.Node, f func(context.Context, *tx) error) error {
+	err := db.writer.do(ctx, func(ctx context.Context, t *tx) error {
+		if err := fence(ctx, t, n); err != nil {
 			return err
 		}
-		return f(t)
+		return f(ctx, t)
 	})
 	if err != nil {
 		return fmt.Errorf("sqlite: %s: %w", what, err)
@@ -113,9 +113,9 @@ func readMarks(ctx context.Context, c *conn, tail persistence.TailName) ([persis
 
 // Park implements persistence.Lanes.
 func (db *DB) Park(ctx context.Context, n persistence.Node, parked []persistence.Parked) error {
-	return db.fenced(ctx, "park effects", n, func(t *tx) error {
+	return db.fenced(ctx, "park effects", n, func(ctx context.Context, t *tx) error {
 		for _, p := range parked {
-			if _, err := t.exec(`INSERT INTO parked (target, at, lane, pos, reason) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+			if _, err := t.exec(ctx, `INSERT INTO parked (target, at, lane, pos, reason) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
 				int64(p.Target), p.At.UnixMicro(), int64(p.Lane), int64(p.Pos), p.Reason); err != nil { //nolint:gosec // ids and positions fit
 				return err
 			}
@@ -126,9 +126,9 @@ func (db *DB) Park(ctx context.Context, n persistence.Node, parked []persistence
 
 // Unpark implements persistence.Lanes.
 func (db *DB) Unpark(ctx context.Context, n persistence.Node, parked []persistence.Parked) error {
-	return db.fenced(ctx, "unpark effects", n, func(t *tx) error {
+	return db.fenced(ctx, "unpark effects", n, func(ctx context.Context, t *tx) error {
 		for _, p := range parked {
-			if _, err := t.exec(`DELETE FROM parked WHERE target = ? AND lane = ? AND pos = ?`, int64(p.Target), int64(p.Lane), int64(p.Pos)); err != nil { //nolint:gosec // ids and positions fit
+			if _, err := t.exec(ctx, `DELETE FROM parked WHERE target = ? AND lane = ? AND pos = ?`, int64(p.Target), int64(p.Lane), int64(p.Pos)); err != nil { //nolint:gosec // ids and positions fit
 				return err
 			}
 		}

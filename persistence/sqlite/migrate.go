@@ -31,7 +31,7 @@ var (
 // create makes the file if it is not there. Nobody but the owner may read it;
 // SQLite gives the files beside it the same mode.
 func create(path string) error {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600) //nolint:gosec // the operator names the file
 	if err != nil {
 		return fmt.Errorf("sqlite: open %s: %w", path, err)
 	}
@@ -54,7 +54,7 @@ func acquireLock(ctx context.Context, path string) (*conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := c.exec("BEGIN EXCLUSIVE"); err != nil {
+	if _, err := c.exec(ctx, "BEGIN EXCLUSIVE"); err != nil {
 		err = errors.Join(err, c.close())
 		if code(err) == codeBusy {
 			return nil, fmt.Errorf("sqlite: %s: %w", path, ErrLocked)
@@ -153,7 +153,7 @@ func provider(db *sql.DB) (*goose.Provider, error) {
 	if err != nil {
 		return nil, fmt.Errorf("sqlite: migrations: %w", err)
 	}
-	p, err := goose.NewProvider(goose.DialectSQLite3, db, dir, goose.WithDisableGlobalRegistry(true))
+	p, err := goose.NewProvider(goose.DialectSQLite3, db, dir, goose.WithDisableGlobalRegistry(true), goose.WithGoMigrations(searchMigration()))
 	if err != nil {
 		return nil, fmt.Errorf("sqlite: migrations: %w", err)
 	}

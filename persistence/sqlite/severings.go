@@ -11,9 +11,9 @@ import (
 
 // PutSeverings implements persistence.Lanes.
 func (db *DB) PutSeverings(ctx context.Context, n persistence.Node, severings []persistence.Severing) error {
-	return db.fenced(ctx, "put severings", n, func(t *tx) error {
+	return db.fenced(ctx, "put severings", n, func(ctx context.Context, t *tx) error {
 		for _, s := range severings {
-			if _, err := t.exec(`INSERT INTO severings (user_id, pos, cursor) VALUES (?, ?, ?)
+			if _, err := t.exec(ctx, `INSERT INTO severings (user_id, pos, cursor) VALUES (?, ?, ?)
 				ON CONFLICT (user_id) DO UPDATE SET cursor = excluded.cursor WHERE excluded.cursor > cursor`,
 				int64(s.User), int64(s.Pos), clamp(s.Cursor)); err != nil { //nolint:gosec // ids and positions fit
 				return err
@@ -37,8 +37,8 @@ func (db *DB) CloseSevering(ctx context.Context, n persistence.Node, id user.ID)
 		`DELETE FROM followed_studios WHERE user_id = ? AND id IN (SELECT id FROM followed_studios WHERE user_id = ? LIMIT ?)`,
 	} {
 		for more := true; more; {
-			err := db.fenced(ctx, "remove edges of a deleted user", n, func(t *tx) error {
-				changed, err := t.exec(sql, int64(id), int64(id), int64(closeStep)) //nolint:gosec // ids fit
+			err := db.fenced(ctx, "remove edges of a deleted user", n, func(ctx context.Context, t *tx) error {
+				changed, err := t.exec(ctx, sql, int64(id), int64(id), int64(closeStep)) //nolint:gosec // ids fit
 				more = changed == closeStep
 				return err
 			})
@@ -47,8 +47,8 @@ func (db *DB) CloseSevering(ctx context.Context, n persistence.Node, id user.ID)
 			}
 		}
 	}
-	return db.fenced(ctx, "close a severing", n, func(t *tx) error {
-		_, err := t.exec(`DELETE FROM severings WHERE user_id = ?`, int64(id)) //nolint:gosec // ids fit
+	return db.fenced(ctx, "close a severing", n, func(ctx context.Context, t *tx) error {
+		_, err := t.exec(ctx, `DELETE FROM severings WHERE user_id = ?`, int64(id)) //nolint:gosec // ids fit
 		return err
 	})
 }

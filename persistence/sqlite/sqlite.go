@@ -74,12 +74,14 @@ type DB struct {
 }
 
 var (
-	_ persistence.Journal     = (*DB)(nil)
-	_ persistence.Lanes       = (*DB)(nil)
-	_ persistence.Directory   = (*DB)(nil)
-	_ persistence.Edges       = (*DB)(nil)
-	_ persistence.Credentials = (*DB)(nil)
-	_ persistence.Audit       = (*DB)(nil)
+	_ persistence.Journal      = (*DB)(nil)
+	_ persistence.Lanes        = (*DB)(nil)
+	_ persistence.Directory    = (*DB)(nil)
+	_ persistence.Edges        = (*DB)(nil)
+	_ persistence.Credentials  = (*DB)(nil)
+	_ persistence.Audit        = (*DB)(nil)
+	_ persistence.Roster       = (*DB)(nil)
+	_ persistence.BrokerLedger = (*DB)(nil)
 )
 
 // walPages is how much the log holds before it is moved into the database: the
@@ -105,7 +107,7 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 	cache := "cache_size(-" + strconv.Itoa(cfg.CacheBytes>>10) + ")"
 	w := newWriter(dsn(cfg.Path, cfg.BusyTimeout, "journal_mode(WAL)", "synchronous(FULL)", "temp_store(MEMORY)",
 		cache, "wal_autocheckpoint("+strconv.Itoa(walPages)+")", "journal_size_limit(67108864)"), cfg.Logger, newMetrics(cfg.Registerer))
-	if err := w.open(); err != nil {
+	if err := w.open(ctx); err != nil {
 		return nil, errors.Join(explain(cfg.Path, err), lock.close())
 	}
 	share := "cache_size(-" + strconv.Itoa(max(cfg.CacheBytes>>10/cfg.Readers, 1024)) + ")"
@@ -113,7 +115,7 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 		cfg: cfg, lock: lock, writer: w, defaults: user.DefaultPreferences(),
 		readers: newReaders(dsn(cfg.Path, cfg.BusyTimeout, "query_only(1)", "temp_store(MEMORY)", share), cfg.Readers),
 	}
-	go w.run()
+	go w.run(context.WithoutCancel(ctx))
 	return db, nil
 }
 

@@ -42,7 +42,7 @@ type writer struct {
 	group []*op
 	// commit ends a transaction. Tests replace it to fail at the one moment
 	// that cannot be provoked from outside.
-	commit func(*conn) error
+	commit func(context.Context, *conn) error
 }
 
 type heads [persistence.LaneCount]uint64
@@ -59,7 +59,7 @@ type tx struct {
 // op is one unit of work. It runs once or twice; the first run is undone before
 // the second.
 type op struct {
-	run   func(*tx) error
+	run   func(context.Context, *tx) error
 	err   error
 	state atomic.Int32
 	done  chan struct{}
@@ -78,8 +78,8 @@ func newWriter(dsn string, log *slog.Logger, m *metrics) *writer {
 		queue:   make(chan *op, maxQueuedOps),
 		stop:    make(chan struct{}),
 		stopped: make(chan struct{}),
-		commit: func(c *conn) error {
-			_, err := c.exec("COMMIT")
+		commit: func(ctx context.Context, c *conn) error {
+			_, err := c.exec(ctx, "COMMIT")
 			return err
 		},
 	}
@@ -88,8 +88,9 @@ func newWriter(dsn string, log *slog.Logger, m *metrics) *writer {
 // do has the writer run f and returns once it is committed. An error matches
 // persistence.ErrNotCommitted when it is certain that nothing of f was written.
 // f must be able to run twice, and must check all it can before it changes a row.
+// The context that f is given never ends.
 // Once f was taken, the end of ctx is not waited on: the outcome is.
-func (w *writer) do(ctx context.Context, f func(*tx) error) error {
+func (w *writer) do(ctx context.Context, f func(context.Context, *tx) error) error {
 	o := &op{run: f, done: make(chan struct{})}
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("sqlite: %w: %w", persistence.ErrNotCommitted, err)
@@ -118,15 +119,15 @@ func (w *writer) do(ctx context.Context, f func(*tx) error) error {
 }
 
 // open makes the connection and learns the heads.
-func (w *writer) open() error {
+func (w *writer) open(ctx context.Context) error {
 	if w.conn != nil {
 		return nil
 	}
-	c, err := connect(context.Background(), w.dsn)
+	c, err := connect(ctx, w.dsn)
 	if err != nil {
 		return err
 	}
-	h, err := readHeads(context.Background(), c)
+	h, err := readHeads(ctx, c)
 	if err != nil {
 		return errors.Join(fmt.Errorf("sqlite: read the heads of the lanes: %w", err), c.close())
 	}
@@ -145,7 +146,9 @@ func (w *writer) drop() {
 	w.conn = nil
 }
 
-func (w *writer) run() {
+// run works until stop is closed and nothing waits. ctx must not end: a
+// transaction that was begun is finished.
+func (w *writer) run(ctx context.Context) {
 	defer close(w.stopped)
 	defer w.drop()
 	for {
@@ -163,7 +166,7 @@ func (w *writer) run() {
 		w.gather()
 		w.metrics.queued.Set(float64(len(w.queue)))
 		if len(w.group) > 0 {
-			w.write()
+			w.write(ctx)
 		}
 		clear(w.group)
 		w.group = w.group[:0]
@@ -188,11 +191,11 @@ func (w *writer) gather() {
 }
 
 // write commits the group and answers its ops.
-func (w *writer) write() {
+func (w *writer) write(ctx context.Context) {
 	start := time.Now()
-	if again := w.attempt(w.group, false); again {
+	if again := w.attempt(ctx, w.group, false); again {
 		for i := range w.group {
-			w.attempt(w.group[i:i+1], true)
+			w.attempt(ctx, w.group[i:i+1], true)
 		}
 	}
 	w.metrics.seconds.Observe(time.Since(start).Seconds())
@@ -204,31 +207,31 @@ func (w *writer) write() {
 
 // attempt runs ops in one transaction and sets their errors. It reports whether
 // each should be tried again alone: one failed, and all was undone.
-func (w *writer) attempt(ops []*op, alone bool) (again bool) {
-	if err := w.open(); err != nil {
+func (w *writer) attempt(ctx context.Context, ops []*op, alone bool) (again bool) {
+	if err := w.open(ctx); err != nil {
 		w.failAll(ops, "open", notCommitted(err))
 		return false
 	}
-	if _, err := w.conn.exec("BEGIN IMMEDIATE"); err != nil {
+	if _, err := w.conn.exec(ctx, "BEGIN IMMEDIATE"); err != nil {
 		w.failAll(ops, "begin", notCommitted(fmt.Errorf("begin: %w", err)))
-		w.undo(err)
+		w.undo(ctx, err)
 		return false
 	}
 	t := &tx{conn: w.conn, heads: w.heads, alone: alone}
 	for _, o := range ops {
 		w.conn.changed = false
-		o.err = o.run(t)
+		o.err = o.run(ctx, t)
 		if o.err == nil || (!w.conn.changed && code(o.err) == 0) {
 			continue
 		}
 		o.err = notCommitted(o.err)
 		w.metrics.failures.WithLabelValues("run").Inc()
-		w.undo(o.err)
+		w.undo(ctx, o.err)
 		return !alone
 	}
-	if err := w.commit(w.conn); err != nil {
+	if err := w.commit(ctx, w.conn); err != nil {
 		err = fmt.Errorf("sqlite: commit: %w", err)
-		undone := w.undo(err)
+		undone := w.undo(ctx, err)
 		if certain(err) && undone {
 			w.failAll(ops, "commit", notCommitted(err))
 			return false
@@ -244,8 +247,8 @@ func (w *writer) attempt(ops []*op, alone bool) (again bool) {
 
 // undo rolls back, and replaces the connection if that is in doubt. SQLite rolls
 // back by itself after some errors, and then refuses to do it again.
-func (w *writer) undo(cause error) (undone bool) {
-	_, err := w.conn.exec("ROLLBACK")
+func (w *writer) undo(ctx context.Context, cause error) (undone bool) {
+	_, err := w.conn.exec(ctx, "ROLLBACK")
 	if suspect(cause) || (err != nil && code(err) != codeError) {
 		w.drop()
 	}

@@ -224,7 +224,7 @@ func (e codedError) Code() int     { return int(e) }
 
 func TestWhatIsKnownOfACommitThatFails(t *testing.T) {
 	t.Parallel()
-	const full, busy, fsync = codedError(13), codedError(5), codedError(10 | 4<<8)
+	const full, busy, fsync, other = codedError(13), codedError(5), codedError(10 | 4<<8), codedError(1)
 	for _, c := range []struct {
 		name       string
 		err        error
@@ -235,6 +235,7 @@ func TestWhatIsKnownOfACommitThatFails(t *testing.T) {
 		{"busy", busy, false, true},
 		{"fsync failed and nothing is there", fsync, false, false},
 		{"fsync failed and all is there", fsync, true, false},
+		{"something else failed and all is there", other, true, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

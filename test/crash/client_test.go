@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"runtime"
 	"slices"
+	"sync"
 
 	"kith/test/kithtest"
 )
@@ -15,8 +17,8 @@ const (
 	// stars are the accounts that are followed more than others, so that many
 	// turns meet in one grain.
 	stars = 3
-	// ownMost bounds the accounts that one client has at a time.
-	ownMost = 3
+	// A client begins with so many accounts and has at most so many at a time.
+	ownFirst, ownMost = 2, 3
 )
 
 // client is one of many that write at the same time. What it does to an account
@@ -39,11 +41,30 @@ const (
 	refused                // answered; nothing was written
 )
 
+// run registers, and then writes until the storm is over.
+func (c *client) run(registered *sync.WaitGroup) {
+	arrive := sync.OnceFunc(registered.Done)
+	defer arrive()
+	for range ownFirst {
+		c.register()
+	}
+	arrive()
+	registered.Wait()
+	for {
+		c.step()
+	}
+}
+
 // send sends one request and judges its answer. While the server is away it
 // waits. An answer that is neither of the wanted ones nor an honest failure
-// fails the test.
+// fails the test. Once the storm is over it ends the client.
 func (c *client) send(what string, do func(context.Context) (*kithtest.Answer, error), wanted ...int) (*kithtest.Answer, outcome) {
 	life := c.storm.awaitUp()
+	select {
+	case <-c.storm.over:
+		runtime.Goexit()
+	default:
+	}
 	a, err := do(c.storm.t.Context())
 	switch {
 	case err != nil:
@@ -79,9 +100,9 @@ func (c *client) step() {
 		c.rename(a)
 	case n < 980:
 		c.read(a)
-	case n < 990:
+	case n < 987:
 		c.remove(a)
-	case len(c.own) < ownMost:
+	case n < 994 && len(c.own) < ownMost:
 		c.register()
 	}
 }
@@ -90,10 +111,14 @@ func (c *client) step() {
 // logs in: a name that is taken and no password for it is a claim without an
 // account, which is given up later.
 func (c *client) register() {
+	// A password costs so much that more at a time would only wait.
+	c.storm.registering <- struct{}{}
+	defer func() { <-c.storm.registering }()
 	o := c.storm.oracle
 	c.made++
-	a := o.add(fmt.Sprintf("user_%d_%d", c.id, c.made))
-	name := "Name " + a.username
+	username := fmt.Sprintf("user_%d_%d", c.id, c.made)
+	name := "Name of " + username
+	a := o.add(username, name)
 	for {
 		change := begin(o, &a.exists, true)
 		answer, result := c.send("register "+a.username, func(ctx context.Context) (*kithtest.Answer, error) {
@@ -116,7 +141,6 @@ func (c *client) register() {
 		if result == done {
 			change.done()
 			c.storm.acknowledged()
-			begin(o, &a.name, name).done()
 			a.token = answer.Token
 			c.own = append(c.own, a)
 			return

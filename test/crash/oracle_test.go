@@ -70,10 +70,10 @@ func (c change[T]) refused() {
 }
 
 // add makes an account that does not exist yet.
-func (o *oracle) add(username string) *account {
+func (o *oracle) add(username, name string) *account {
 	a := &account{
-		username: username,
-		exists:   fact[bool]{[]bool{false}}, deleted: fact[bool]{[]bool{false}},
+		username: username, name: fact[string]{[]string{name}},
+		exists: fact[bool]{[]bool{false}}, deleted: fact[bool]{[]bool{false}},
 		follows: make(map[*account]*fact[bool]),
 	}
 	o.mu.Lock()

@@ -14,8 +14,12 @@ import (
 const (
 	kills   = 20
 	clients = 32
+	// registrations bounds those that are under way at a time.
+	registrations = 4
 	// The server is killed after so many acknowledged writes.
 	leastWrites, mostWrites = 50, 400
+	// deletedChecked bounds how many names of deleted accounts are taken again.
+	deletedChecked = 10
 	// stall bounds how long the clients may need for that many.
 	stall = time.Minute
 )
@@ -26,10 +30,13 @@ type storm struct {
 	server *kithtest.Server
 	oracle *oracle
 
+	registering chan struct{} // holds one for each registration that is under way
+
 	acks   atomic.Int64
 	killAt atomic.Int64
 	reach  chan struct{} // gets one when as many writes were acknowledged as killAt says
 	over   chan struct{} // closed when clients shall end
+	end    func()        // closes over, once
 
 	mu   sync.Mutex
 	life int           // how many times the server was killed
@@ -49,7 +56,11 @@ func (s *storm) awaitUp() int {
 		s.mu.Lock()
 		life, up := s.life, s.up
 		s.mu.Unlock()
-		<-up
+		select {
+		case <-up:
+		case <-s.over:
+			return life
+		}
 		s.mu.Lock()
 		same := life == s.life
 		s.mu.Unlock()
@@ -66,6 +77,7 @@ func (s *storm) lost(life int, what string, err error) {
 	defer s.mu.Unlock()
 	if life == s.life {
 		s.t.Errorf("%s: no answer, though nobody killed the server: %v", what, err)
+		s.end()
 	}
 }
 
@@ -98,6 +110,8 @@ func (s *storm) awaitWrites(n int64) {
 	case <-s.reach:
 	case <-s.server.Ended():
 		s.t.Fatal("the server ended by itself")
+	case <-s.over:
+		s.t.FailNow() // the reason was told
 	case <-deadline.C:
 		s.t.Fatalf("fewer than %d writes were acknowledged in %s", n, stall)
 	}
@@ -111,43 +125,21 @@ func TestNothingAcknowledgedIsLostInTwentyKills(t *testing.T) {
 	rng := rand.New(rand.NewPCG(seed(t), 0))
 	s := &storm{
 		t: t, server: kith.Start(t, kithtest.Options{}), oracle: &oracle{},
-		reach: make(chan struct{}, 1), over: make(chan struct{}), up: make(chan struct{}),
+		registering: make(chan struct{}, registrations),
+		reach:       make(chan struct{}, 1), over: make(chan struct{}), up: make(chan struct{}),
 	}
 	close(s.up)
+	s.end = sync.OnceFunc(func() { close(s.over) })
 
 	var running, registered sync.WaitGroup
 	registered.Add(clients)
 	for id := range clients {
 		c := &client{storm: s, id: id, rng: rand.New(rand.NewPCG(rng.Uint64(), 0)), http: s.server.Client()}
-		running.Go(func() {
-			c.register()
-			c.register()
-			registered.Done()
-			registered.Wait()
-			for {
-				select {
-				case <-s.over:
-					return
-				default:
-					c.step()
-				}
-			}
-		})
+		running.Go(func() { c.run(&registered) })
 	}
 	// A failure below ends the clients too, which must not outlive the test.
-	end := sync.OnceFunc(func() {
-		close(s.over)
-		s.mu.Lock()
-		s.life++ // whatever ends now is no surprise
-		select {
-		case <-s.up:
-		default:
-			close(s.up)
-		}
-		s.mu.Unlock()
-		running.Wait()
-	})
-	defer end()
+	defer running.Wait()
+	defer s.end()
 
 	registered.Wait()
 	for range kills {
@@ -164,11 +156,13 @@ func TestNothingAcknowledgedIsLostInTwentyKills(t *testing.T) {
 		s.start()
 	}
 	s.awaitWrites(leastWrites)
-	end()
+	s.end()
+	running.Wait()
 	t.Logf("%d accounts, %d acknowledged writes", len(s.oracle.all()), s.acks.Load())
 
 	s.server.Settle()
 	s.check()
+	s.checkDeleted(rng)
 	s.server.Settle()
 	s.server.Stop()
 	s.server.Settle()
@@ -182,11 +176,11 @@ func (s *storm) check() {
 		byName = make(map[string]*account)
 		any    *kithtest.Client
 	)
-	for _, a := range o.all() { // what is not known yet, is now
-		switch {
-		case must(o, &a.exists, false):
-			begin(o, &a.deleted, true).done() // nobody, like a deleted one
-		case any == nil && must(o, &a.deleted, false):
+	for _, a := range o.all() {
+		if !must(o, &a.exists, true) { // the answer was missing, and nobody asked again
+			s.checkExists(a)
+		}
+		if any == nil && must(o, &a.deleted, false) {
 			any = s.server.Client().As(a.token)
 		}
 	}
@@ -242,7 +236,18 @@ func (s *storm) check() {
 			t.Errorf("%s; it has %d followers, follows %d, its name must be one of %q", answer, len(followers[a]), len(following[a]), a.name.may)
 		}
 	}
-	s.checkDeleted()
+}
+
+// checkExists finds out whether an account exists: it does not when nobody can log
+// in, and then it must look like a deleted one.
+func (s *storm) checkExists(a *account) {
+	answer, err := s.server.Client().Login(s.t.Context(), a.username, password)
+	if err != nil || answer.Status != 200 && answer.Status != 401 || !can(s.oracle, &a.exists, answer.Status == 200) {
+		s.t.Fatalf("log in as %s, who exists: one of %v: %v %s", a.username, a.exists.may, err, answer)
+	}
+	a.token = answer.Token
+	begin(s.oracle, &a.exists, answer.Status == 200).done()
+	begin(s.oracle, &a.deleted, answer.Status != 200).done()
 }
 
 // list returns a follow list of an account, sorted: no row twice, and nobody who
@@ -272,12 +277,14 @@ func (s *storm) list(a *account, kind string, alive map[string]*account) []strin
 }
 
 // checkDeleted makes sure that deleted accounts cannot log in and that their
-// names are free, for people who begin with nothing.
-func (s *storm) checkDeleted() {
-	for _, a := range s.oracle.all() {
-		if !must(s.oracle, &a.exists, true) || !must(s.oracle, &a.deleted, true) {
-			continue
-		}
+// names are free, for people who begin with nothing. Passwords are expensive, so
+// it looks at some of them.
+func (s *storm) checkDeleted(rng *rand.Rand) {
+	deleted := slices.DeleteFunc(s.oracle.all(), func(a *account) bool {
+		return !must(s.oracle, &a.exists, true) || !must(s.oracle, &a.deleted, true)
+	})
+	rng.Shuffle(len(deleted), func(i, j int) { deleted[i], deleted[j] = deleted[j], deleted[i] })
+	for _, a := range deleted[:min(len(deleted), deletedChecked)] {
 		c := s.server.Client()
 		if answer, err := c.Login(s.t.Context(), a.username, password); err != nil || answer.Status != 401 {
 			s.t.Errorf("log in as the deleted %s: %v %s", a.username, err, answer)

@@ -10,7 +10,9 @@ import (
 	"kith/test/kithtest"
 )
 
-func testRegister(t *testing.T, a *api) {
+func TestRegister(t *testing.T) {
+	t.Parallel()
+	a := start(t)
 	c := a.Client()
 	in := kithtest.Registration{Username: "  REGister_Zq ", Name: " Zoë Q ", Password: password, Email: " Reg.Ister" + domain}
 	answer := want(t, http.StatusCreated)(c.Register(t.Context(), in))
@@ -76,7 +78,9 @@ func testRegister(t *testing.T, a *api) {
 	a.remember("nobody_zq")
 }
 
-func testLogin(t *testing.T, a *api) {
+func TestLogin(t *testing.T) {
+	t.Parallel()
+	a := start(t)
 	first := a.register(t, "login_zq")
 	c := a.Client()
 	answer := want(t, http.StatusOK)(c.Login(t.Context(), " Login_ZQ", password))

@@ -9,7 +9,9 @@ import (
 	"kith/test/kithtest"
 )
 
-func testErrors(t *testing.T, a *api) {
+func TestErrors(t *testing.T) {
+	t.Parallel()
+	a := start(t)
 	ada := a.register(t, "errors_ada_zq")
 	for _, path := range []string{"/", "/nothing", "/users", "/users/errors_ada_zq/nothing", "/auth", "//users/self", "/users/self/"} {
 		refused(t, http.StatusNotFound, "not_found", "Not found")(ada.Get(t.Context(), path))
@@ -58,7 +60,9 @@ func testErrors(t *testing.T, a *api) {
 	}
 }
 
-func testBodies(t *testing.T, a *api) {
+func TestBodies(t *testing.T) {
+	t.Parallel()
+	a := start(t)
 	ada := a.register(t, "bodies_ada_zq")
 	put := func(body string, header http.Header) (*kithtest.Answer, error) {
 		return ada.Do(t.Context(), kithtest.Request{Method: http.MethodPut, Path: "/users/self", Body: body, Header: header})
@@ -87,7 +91,9 @@ func testBodies(t *testing.T, a *api) {
 	want(t, http.StatusOK)(put(`{}`, http.Header{"Content-Type": {"Application/JSON; charset=UTF-8"}}))
 }
 
-func testTokens(t *testing.T, a *api) {
+func TestTokens(t *testing.T) {
+	t.Parallel()
+	a := start(t)
 	ada := a.register(t, "tokens_ada_zq")
 	token := ada.Token()
 	head, rest, _ := strings.Cut(token, ".")

@@ -8,7 +8,9 @@ import (
 	"kith/test/kithtest"
 )
 
-func testHealth(t *testing.T, a *api) {
+func TestHealth(t *testing.T) {
+	t.Parallel()
+	a := start(t)
 	c := a.Client()
 	if answer := want(t, http.StatusOK)(c.Get(t.Context(), "/healthz")); strings.TrimSpace(string(answer.Body)) != `{"status":"success"}` {
 		t.Errorf("health: %s", answer)
@@ -18,14 +20,19 @@ func testHealth(t *testing.T, a *api) {
 	}
 }
 
-func testOps(t *testing.T, a *api) {
-	c := a.Client()
+func TestOps(t *testing.T) {
+	t.Parallel()
+	a := start(t)
+	c := a.register(t, "ops_ada_zq")
+	a.register(t, "ops_bob_zq")
+	want(t, http.StatusCreated)(c.Follow(t.Context(), "ops_bob_zq"))
 	answer := want(t, http.StatusOK)(c.Do(t.Context(), kithtest.Request{Method: http.MethodGet, Path: "/metrics", Ops: true}))
 	for _, metric := range []string{"kith_", "go_goroutines", "process_cpu_seconds_total"} {
 		if !strings.Contains(string(answer.Body), "\n"+metric) {
 			t.Errorf("/metrics lacks %s", metric)
 		}
 	}
+	a.impersonal(t, "metrics", string(answer.Body))
 	want(t, http.StatusOK)(c.Do(t.Context(), kithtest.Request{Method: http.MethodGet, Path: "/debug/pprof/goroutine?debug=1", Ops: true}))
 	// What is private is not public, nor the other way round.
 	for _, path := range []string{"/metrics", "/debug/pprof/"} {

@@ -9,7 +9,7 @@
 //   - startup_test.go: what stops a start, in one line; help.
 //   - shutdown_test.go: SIGTERM.
 //
-// The tests of routes share one server, whose log must hold nothing personal.
+// Each test has a server of its own, whose log must hold nothing personal.
 package e2e_test
 
 import (
@@ -33,10 +33,37 @@ type api struct {
 	personal []string
 }
 
-// start starts a server that logs as much as it can.
+// start starts a server that logs as much as it can. The end of the test stops it
+// and looks at its log.
 func start(t *testing.T) *api {
 	t.Helper()
-	return &api{Server: kith.Start(t, kithtest.Options{Env: []string{"KITH_LOG_LEVEL=debug"}})}
+	a := &api{Server: kith.Start(t, kithtest.Options{Env: []string{"KITH_LOG_LEVEL=debug"}})}
+	a.remember(password, "PERSONAL", "Name of")
+	t.Cleanup(func() {
+		select {
+		case <-a.Ended():
+		default:
+			a.Stop()
+		}
+		if !strings.Contains(a.Log(), "level=DEBUG msg=request") {
+			t.Error("the log has no line for a request")
+		}
+		a.impersonal(t, "log", a.Log())
+	})
+	return a
+}
+
+// impersonal wants that a text holds nothing that was remembered.
+func (a *api) impersonal(t *testing.T, what, text string) {
+	t.Helper()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	text = strings.ToLower(text)
+	for _, personal := range a.personal {
+		if i := strings.Index(text, strings.ToLower(personal)); i >= 0 || personal == "" {
+			t.Errorf("the %s holds %q: …%s…", what, personal, text[max(0, i-200):min(len(text), i+100)])
+		}
+	}
 }
 
 const (
@@ -97,37 +124,5 @@ func refused(t *testing.T, status int, code, message string) func(*kithtest.Answ
 			t.Errorf("request id is %q in the header: %s", a.Header.Get("X-Request-Id"), a)
 		}
 		return a
-	}
-}
-
-func TestRoutes(t *testing.T) {
-	t.Parallel()
-	a := start(t)
-	t.Run("all", func(t *testing.T) {
-		for name, test := range map[string]func(*testing.T, *api){
-			"register": testRegister, "login": testLogin,
-			"get a user": testGetUser, "get self": testGetSelf, "update": testUpdate, "delete": testDelete,
-			"follow": testFollow, "lists": testLists, "health": testHealth, "ops": testOps,
-			"errors": testErrors, "bodies": testBodies, "tokens": testTokens,
-		} {
-			t.Run(name, func(t *testing.T) {
-				t.Parallel()
-				test(t, a)
-			})
-		}
-	})
-	a.Settle()
-	metrics := want(t, http.StatusOK)(a.Client().Do(t.Context(), kithtest.Request{Method: http.MethodGet, Path: "/metrics", Ops: true}))
-	a.Stop()
-	for _, personal := range append(a.personal, password, "PERSONAL", "Name of") {
-		if personal == "" {
-			t.Error("something personal is empty")
-			continue
-		}
-		for where, text := range map[string]string{"log": a.Log(), "metrics": string(metrics.Body)} {
-			if i := strings.Index(strings.ToLower(text), strings.ToLower(personal)); i >= 0 {
-				t.Errorf("the %s holds %q: …%s…", where, personal, text[max(0, i-200):min(len(text), i+100)])
-			}
-		}
 	}
 }

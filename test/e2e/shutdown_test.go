@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -67,8 +68,8 @@ func (h *halfway) finish(t *testing.T) int {
 		t.Errorf("no answer: %v", err)
 		return 0
 	}
-	defer answer.Body.Close()
-	if b, err := io.ReadAll(answer.Body); err != nil || !jsonObject(string(b)) {
+	b, err := io.ReadAll(answer.Body)
+	if err = errors.Join(err, answer.Body.Close()); err != nil || !jsonObject(string(b)) {
 		t.Errorf("no whole answer: %v %q", err, b)
 	}
 	return answer.StatusCode

@@ -80,7 +80,11 @@ func TestAUsedPortStopsTheStart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
+	defer func() {
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
 	for _, name := range []string{"KITH_HTTP_ADDR", "KITH_OPS_ADDR"} {
 		fails(t, serve(t, "KITH_DATA_DIR="+kithtest.DataDir(t), name+"="+l.Addr().String()), 1, name, l.Addr().String(), "in use")
 	}

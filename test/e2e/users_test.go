@@ -9,7 +9,9 @@ import (
 	"kith/test/kithtest"
 )
 
-func testGetUser(t *testing.T, a *api) {
+func TestGetUser(t *testing.T) {
+	t.Parallel()
+	a := start(t)
 	ada, bob := a.register(t, "get_ada_zq"), a.register(t, "get_bob_zq")
 	want(t, http.StatusCreated)(ada.Follow(t.Context(), "get_bob_zq"))
 
@@ -51,7 +53,9 @@ func testGetUser(t *testing.T, a *api) {
 	}
 }
 
-func testGetSelf(t *testing.T, a *api) {
+func TestGetSelf(t *testing.T) {
+	t.Parallel()
+	a := start(t)
 	ada := a.register(t, "self_ada_zq")
 	answer := want(t, http.StatusOK)(ada.Get(t.Context(), "/users/self"))
 	if answer.User.Username != "self_ada_zq" {
@@ -66,7 +70,9 @@ func testGetSelf(t *testing.T, a *api) {
 	refused(t, http.StatusUnauthorized, "unauthorized", "Missing or invalid authentication token")(a.Client().Get(t.Context(), "/users/self"))
 }
 
-func testUpdate(t *testing.T, a *api) {
+func TestUpdate(t *testing.T) {
+	t.Parallel()
+	a := start(t)
 	ada := a.register(t, "update_ada_zq")
 	a.register(t, "update_bob_zq")
 	a.remember("New Name Zq", "bio-of-zq", "picture-of-zq")
@@ -114,7 +120,9 @@ func testUpdate(t *testing.T, a *api) {
 	refused(t, http.StatusUnauthorized, "unauthorized", "Missing or invalid authentication token")(a.Client().Update(t.Context(), map[string]any{"name": "X"}))
 }
 
-func testDelete(t *testing.T, a *api) {
+func TestDelete(t *testing.T) {
+	t.Parallel()
+	a := start(t)
 	ada, bob, eve := a.register(t, "delete_ada_zq"), a.register(t, "delete_bob_zq"), a.register(t, "delete_eve_zq")
 	want(t, http.StatusCreated)(ada.Follow(t.Context(), "delete_bob_zq"))
 	want(t, http.StatusCreated)(bob.Follow(t.Context(), "delete_ada_zq"))

@@ -49,7 +49,8 @@ func build(dir string) (Binary, error) {
 	path := filepath.Join(dir, "kith")
 	// The state of the checkout is of no interest here, and may be unreadable.
 	args := slices.Concat([]string{"build", "-buildvcs=false"}, buildFlags, []string{"-o", path, "kith/cmd/kith"})
-	if out, err := exec.CommandContext(ctx, "go", args...).CombinedOutput(); err != nil {
+	out, err := exec.CommandContext(ctx, "go", args...).CombinedOutput() //nolint:gosec // no argument comes from outside
+	if err != nil {
 		return "", fmt.Errorf("kithtest: go %s: %w\n%s", strings.Join(args, " "), err, out)
 	}
 	return Binary(path), nil
@@ -71,7 +72,7 @@ func (b Binary) Run(tb testing.TB, env []string, args ...string) Result {
 	defer cancel()
 	var stdout, stderr bytes.Buffer
 	cmd := exec.CommandContext(ctx, string(b), args...) //nolint:gosec // the binary was just built
-	cmd.Env, cmd.Dir = noEnv(env), tb.TempDir()
+	cmd.Env, cmd.Dir = environment(env), tb.TempDir()
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	err := cmd.Run()
 	var exit *exec.ExitError
@@ -85,12 +86,11 @@ func (b Binary) Run(tb testing.TB, env []string, args ...string) Result {
 	return r
 }
 
-// noEnv makes an empty environment different from none, which would inherit ours.
-func noEnv(env []string) []string {
-	if env == nil {
-		return []string{}
-	}
-	return env
+// environment is the whole environment of a process: what it is given, and what
+// the Go runtime in it is told. A process with the race detector would wait a
+// second before it exits.
+func environment(given []string) []string {
+	return append([]string{"GOTRACEBACK=all", "GORACE=atexit_sleep_ms=0"}, given...)
 }
 
 // faultIn names what must be in no output of any process.

@@ -80,7 +80,7 @@ func (b Binary) Launch(tb testing.TB, o Options) *Server {
 	if s.dataDir == "" {
 		s.dataDir = DataDir(tb)
 	}
-	s.env = append(s.env, "KITH_DATA_DIR="+s.dataDir, "KITH_HTTP_ADDR=127.0.0.1:0", "KITH_OPS_ADDR=127.0.0.1:0", "GOTRACEBACK=all")
+	s.env = environment([]string{"KITH_DATA_DIR=" + s.dataDir, "KITH_HTTP_ADDR=127.0.0.1:0", "KITH_OPS_ADDR=127.0.0.1:0"})
 	s.env = append(s.env, o.Env...)
 	tb.Cleanup(s.cleanup)
 	s.Launch()
@@ -164,7 +164,7 @@ func (s *Server) AwaitReady() {
 }
 
 // listens finds the addresses in the log line that says that the server listens.
-var listens = regexp.MustCompile(`\bhttp=(http://127\.0\.0\.1:\d+) ops=(http://127\.0\.0\.1:\d+)`) //nolint:gochecknoglobals // a constant
+var listens = regexp.MustCompile(`\bhttp=(http://127\.0\.0\.1:\d+) ops=(http://127\.0\.0\.1:\d+)`)
 
 func addresses(log string) (public, ops string, ok bool) {
 	m := listens.FindStringSubmatch(log)

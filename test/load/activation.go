@@ -38,7 +38,7 @@ func (b *bench) measureActivation(ctx context.Context) error {
 		return err
 	}
 	j := activatorJob{Database: path, First: people.People[0].ID, Users: n}
-	replayed, err := runActivator(ctx, dir, j)
+	replayed, err := b.runActivator(ctx, dir, "replayed", j)
 	if err != nil {
 		return err
 	}
@@ -46,7 +46,7 @@ func (b *bench) measureActivation(ctx context.Context) error {
 	if err := saveSnapshots(ctx, path, states); err != nil {
 		return err
 	}
-	restored, err := runActivator(ctx, dir, j)
+	restored, err := b.runActivator(ctx, dir, "restored", j)
 	if err != nil {
 		return err
 	}
@@ -69,7 +69,12 @@ func (b *bench) measureActivation(ctx context.Context) error {
 }
 
 // runActivator runs the process that activates.
-func runActivator(ctx context.Context, dir string, j activatorJob) (a activated, err error) {
+func (b *bench) runActivator(ctx context.Context, dir, what string, j activatorJob) (a activated, err error) {
+	if b.profileDir != "" {
+		if j.Profile, err = filepath.Abs(filepath.Join(b.profileDir, what)); err != nil {
+			return a, fmt.Errorf("name the profiles: %w", err)
+		}
+	}
 	self, err := os.Executable()
 	if err != nil {
 		return a, fmt.Errorf("find ourselves: %w", err)

@@ -33,6 +33,7 @@ type activatorJob struct {
 	Database string
 	First    user.ID // of Users consecutive ids
 	Users    int
+	Profile  string // where profiles go, without their ending; "" for none
 }
 
 // activated is what it found.
@@ -54,18 +55,22 @@ func (a activated) String() string {
 	return fmt.Sprintf("%.0f/s, CPU %.0f µs; an idle user: RSS %.2f KB, heap %.2f KB", a.rate(), a.each(), a.rss()/1024, a.heap()/1024)
 }
 
-// activationsInFlight is how many activations are asked for at once.
-const activationsInFlight = 2048
+const (
+	// activationsInFlight is how many activations are asked for at once.
+	activationsInFlight = 2048
+	activatorCache      = 4 << 20
+)
 
 // activate is the activator's process: grains of a whole node, without a gateway.
 // Everything but the users is there before their memory is counted: a tenth of
-// them is activated first, and enough histories are read to fill the page caches.
+// them is activated first, and more histories are read than the page caches hold,
+// which are small here, since what they take is no user's.
 func activate(ctx context.Context, in io.Reader, out io.Writer) (err error) {
 	var j activatorJob
 	if err := json.NewDecoder(in).Decode(&j); err != nil {
 		return fmt.Errorf("read the job: %w", err)
 	}
-	db, err := sqlite.Open(ctx, sqlite.Config{Path: j.Database})
+	db, err := sqlite.Open(ctx, sqlite.Config{Path: j.Database, CacheBytes: activatorCache})
 	if err != nil {
 		return fmt.Errorf("open the database: %w", err)
 	}
@@ -87,12 +92,22 @@ func activate(ctx context.Context, in io.Reader, out io.Writer) (err error) {
 	if a.Before, err = used(); err != nil {
 		return err
 	}
+	stopProfile, err := profileSelf(j.Profile)
+	if err != nil {
+		return err
+	}
 	cpu, start := ownCPU(), time.Now()
 	if err := g.activateAll(ctx, j.First+user.ID(warm), a.Users); err != nil { //nolint:gosec // not negative
 		return err
 	}
 	a.Elapsed, a.CPU = time.Since(start), ownCPU()-cpu
+	if err := stopProfile(); err != nil {
+		return err
+	}
 	if a.After, err = used(); err != nil {
+		return err
+	}
+	if err := writeHeap(j.Profile); err != nil {
 		return err
 	}
 	if n := g.host.Activations(); n != j.Users {
@@ -184,8 +199,8 @@ func (g *grains) activateAll(ctx context.Context, first user.ID, n int) error {
 
 // readHistories loads histories of random users and forgets them.
 func readHistories(ctx context.Context, db *sqlite.DB, j activatorJob) error {
-	const batch = 512
-	return each(ctx, runtime.NumCPU(), j.Users/5/batch+1, func(i int) error {
+	const batch, most = 512, 40
+	return each(ctx, runtime.NumCPU(), min(j.Users/batch+1, most), func(i int) error {
 		rng := mathrand.New(mathrand.NewPCG(3, uint64(i))) //nolint:gosec // must be the same every time
 		ids := make([]user.ID, batch)
 		for k := range ids {

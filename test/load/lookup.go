@@ -107,11 +107,14 @@ func median(rounds []sample, of func(*sample) float64) float64 {
 	for i := range rounds {
 		values[i] = of(&rounds[i])
 	}
+	return middle(values)
+}
+
+// middle returns the median of values, and sorts them.
+func middle(values []float64) float64 {
 	slices.Sort(values)
-	if n := len(values); n%2 == 0 {
-		return (values[n/2-1] + values[n/2]) / 2
-	}
-	return values[len(values)/2]
+	n := len(values)
+	return (values[(n-1)/2] + values[n/2]) / 2
 }
 
 // merged returns the latencies of all rounds.

@@ -33,7 +33,7 @@ func lookAround(dir string) (machine, error) {
 		m.Kernel = strings.TrimSpace(string(b))
 	}
 	var err error
-	m.Fsync, err = fsyncRate(dir)
+	m.Fsync, err = fsyncRate(dir, fsyncTime)
 	return m, err
 }
 
@@ -60,7 +60,7 @@ const (
 
 // fsyncRate measures how often a second a block can be written and made durable,
 // which bounds whoever commits one thing at a time.
-func fsyncRate(dir string) (rate float64, err error) {
+func fsyncRate(dir string, d time.Duration) (rate float64, err error) {
 	f, err := os.Create(filepath.Join(dir, "fsync")) //nolint:gosec // our own directory
 	if err != nil {
 		return 0, fmt.Errorf("measure fsync: %w", err)
@@ -72,7 +72,7 @@ func fsyncRate(dir string) (rate float64, err error) {
 	}()
 	block := make([]byte, fsyncBlock)
 	n, start := 0, time.Now()
-	for ; time.Since(start) < fsyncTime; n++ {
+	for ; time.Since(start) < d; n++ {
 		if _, err := f.WriteAt(block, int64(n%fsyncBlocks)*fsyncBlock); err != nil {
 			return 0, fmt.Errorf("measure fsync: %w", err)
 		}

@@ -69,7 +69,7 @@ func parseOptions(args []string) (options, error) {
 	set.Float64Var(&o.scale, "scale", 1, "`factor` on users and durations; below 1 the figures say little")
 	set.BoolVar(&o.summary, "summary", false, "also write the results in Markdown")
 	set.StringVar(&o.out, "out", "", "`file` for the Markdown; default: standard output")
-	set.StringVar(&o.profileDir, "cpuprofile", "", "`directory` for a CPU profile of kith in each phase")
+	set.StringVar(&o.profileDir, "cpuprofile", "", "`directory` for CPU profiles of each phase, and the heap of idle users; profiling itself costs a few percent")
 	set.StringVar(&o.dir, "dir", "", "`directory` for the databases, whose disk is measured; default: the system's for temporary files")
 	set.BoolVar(&o.keep, "keep", false, "leave the databases there")
 	if err := set.Parse(args); err != nil {

@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"os"
 	"path/filepath"
+	"runtime/pprof"
 	"time"
 )
 
@@ -30,4 +32,38 @@ func (b *bench) profile(ctx context.Context, s *server, name string, d time.Dura
 		}
 		return nil
 	}
+}
+
+// profileSelf begins a CPU profile of this process, when a place for it is named.
+func profileSelf(base string) (stop func() error, err error) {
+	if base == "" {
+		return func() error { return nil }, nil
+	}
+	f, err := os.Create(base + ".pprof") //nolint:gosec // named by our parent
+	if err != nil {
+		return nil, fmt.Errorf("profile: %w", err)
+	}
+	if err := pprof.StartCPUProfile(f); err != nil {
+		return nil, errors.Join(fmt.Errorf("profile: %w", err), f.Close())
+	}
+	return func() error {
+		pprof.StopCPUProfile()
+		return f.Close() //nolint:wrapcheck // names the file
+	}, nil
+}
+
+// writeHeap writes what is on the heap of this process, when a place is named.
+func writeHeap(base string) (err error) {
+	if base == "" {
+		return nil
+	}
+	f, err := os.Create(base + "-heap.pprof") //nolint:gosec // named by our parent
+	if err != nil {
+		return fmt.Errorf("profile: %w", err)
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	if err := pprof.WriteHeapProfile(f); err != nil {
+		return fmt.Errorf("profile: %w", err)
+	}
+	return nil
 }

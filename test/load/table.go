@@ -24,6 +24,9 @@ func (r *report) add(goal, measured, met string) {
 	r.rows = append(r.rows, row{goal, measured, met})
 }
 
+// unjudged stands where there is no goal, or another one decides.
+const unjudged = "–"
+
 func met(yes bool) string {
 	if yes {
 		return "yes"

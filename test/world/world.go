@@ -10,6 +10,7 @@ import (
 	"io"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -147,8 +148,8 @@ func (w *World) run(ctx context.Context, f func(context.Context) error) {
 // done what it should.
 func (w *World) Stop() {
 	w.once.Do(func() {
-		for i := len(w.stop) - 1; i >= 0; i-- {
-			if err := w.stop[i](); err != nil && !errors.Is(err, persistence.ErrFenced) {
+		for _, stop := range slices.Backward(w.stop) {
+			if err := stop(); err != nil && !errors.Is(err, persistence.ErrFenced) {
 				w.TB.Errorf("stop: %v", err)
 			}
 		}

@@ -193,3 +193,10 @@ func (s *Store) Neighbours(ctx context.Context, id user.ID, after uint64, limit 
 	})
 	return ids, err
 }
+
+// LaneUpTo returns the records of a lane up to a position.
+func (s *Store) LaneUpTo(lane uint8, pos uint64) []persistence.Record {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.lanes[lane][:min(pos, uint64(len(s.lanes[lane])))]
+}

@@ -1,0 +1,47 @@
+package main
+
+import (
+	"strings"
+	"testing"
+	"unicode/utf8"
+)
+
+func TestTableIsAligned(t *testing.T) {
+	t.Parallel()
+	r := report{machine: machine{CPU: "A", Cores: 2, Memory: "1 kB", Kernel: "6", Go: "go1", Fsync: 1234}, scale: 1}
+	r.add("rate ≥ 3 × the other", "4.00 ×", met(true))
+	r.add("p99 < 250 ms", "1,000.0 ms (p50 3.0 ms)", met(false))
+	var b strings.Builder
+	if err := r.markdown(&b); err != nil {
+		t.Fatal(err)
+	}
+	const want = `Measured by ` + "`make bench`" + ` on A, 2 cores, 1 kB of memory; Linux 6; go1; 1,234 writes of 4 KiB with fsync a second; scale 1.
+
+| goal                 | measured                | met |
+| -------------------- | ----------------------- | --- |
+| rate ≥ 3 × the other | 4.00 ×                  | yes |
+| p99 < 250 ms         | 1,000.0 ms (p50 3.0 ms) | no  |
+`
+	if b.String() != want {
+		t.Errorf("Markdown is\n%s\nwant\n%s", b.String(), want)
+	}
+	b.Reset()
+	if err := r.text(&b); err != nil {
+		t.Fatal(err)
+	}
+	_, table, _ := strings.Cut(b.String(), "\n\n")
+	for line := range strings.Lines(table) {
+		if at := utf8.RuneCountInString(line); at < 20+2+23+2 {
+			t.Errorf("line %q ends at column %d", line, at)
+		}
+	}
+}
+
+func TestThousands(t *testing.T) {
+	t.Parallel()
+	for x, want := range map[float64]string{0: "0", 999: "999", 1000: "1,000", 1234567.4: "1,234,567", -1000: "-1,000", -100: "-100"} {
+		if got := thousands(x); got != want {
+			t.Errorf("thousands(%g) = %s, want %s", x, got, want)
+		}
+	}
+}
