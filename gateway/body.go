@@ -13,6 +13,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/danielgtaylor/huma/v2"
 )
 
 const (
@@ -32,10 +34,13 @@ func badBody(field, what string) error {
 }
 
 // readBody reads the body of r, one JSON object of at most limit bytes, into the
-// struct that into points to.
-func readBody(r *http.Request, limit int64, into any) error {
+// struct that into points to. With optional, no body at all is an empty object.
+func readBody(r *http.Request, limit int64, optional bool, into any) error {
 	if r.ContentLength > limit {
 		return errBodyTooLarge
+	}
+	if optional && r.ContentLength == 0 {
+		return nil
 	}
 	if !isJSON(r.Header["Content-Type"]) {
 		return errMediaType
@@ -49,6 +54,8 @@ func readBody(r *http.Request, limit int64, into any) error {
 		return badBody("", "") // the client did not send what it announced
 	case int64(len(b)) > limit:
 		return errBodyTooLarge
+	case optional && len(b) == 0:
+		return nil
 	}
 	return parseBody(b, into)
 }
@@ -74,7 +81,7 @@ func isJSON(headers []string) bool {
 // be text. Fields that the struct does not have are ignored, null means absent,
 // and of a name given twice the last counts. Control characters are refused in
 // strings, except newline and tab in fields tagged `text:"lines"`. A type with a
-// method UnmarshalJSON is given what stands there, null included.
+// method UnmarshalJSON is given what stands there, null included; so is a patch.
 func parseBody(b []byte, into any) error {
 	// Whatever the JSON syntax allows is inside the object: no bytes follow it.
 	if !json.Valid(b) {
@@ -83,8 +90,59 @@ func parseBody(b []byte, into any) error {
 	return assign("", b, reflect.ValueOf(into).Elem(), false)
 }
 
-// unmarshaler is the type of values that read themselves.
-var unmarshaler = reflect.TypeFor[json.Unmarshaler]() //nolint:gochecknoglobals // a constant
+var (
+	// unmarshaler is the type of values that read themselves.
+	unmarshaler = reflect.TypeFor[json.Unmarshaler]() //nolint:gochecknoglobals // a constant
+	// patchable is the type of fields in which null says something.
+	patchable = reflect.TypeFor[patched]() //nolint:gochecknoglobals // a constant
+)
+
+// mustBe is the error of an UnmarshalJSON that can say what it wants.
+type mustBe string
+
+// Error implements error.
+func (m mustBe) Error() string { return string(m) }
+
+// patched is a field of a merge patch (RFC 7396).
+type patched interface {
+	// give notes that the field was given, and returns a pointer to what its value
+	// is read into, nil when it is null.
+	give(null bool) any
+}
+
+// patch is a field of a merge patch: absent, null, or a value.
+type patch[T any] struct {
+	given bool
+	value *T // nil is null
+}
+
+func (p *patch[T]) give(null bool) any {
+	p.given = true
+	if p.value = nil; null {
+		return nil // not a nil *T
+	}
+	p.value = new(T)
+	return p.value
+}
+
+// or returns what a patch sets a field to: nil when it is absent, reset when it is
+// null.
+func (p *patch[T]) or(reset T) *T {
+	switch {
+	case !p.given:
+		return nil
+	case p.value == nil:
+		return &reset
+	}
+	return p.value
+}
+
+// Schema implements huma.SchemaProvider.
+func (patch[T]) Schema(r huma.Registry) *huma.Schema {
+	s := *r.Schema(reflect.TypeFor[T](), true, "")
+	s.Nullable = true
+	return &s
+}
 
 // assign reads raw, which is valid JSON, into v. field is its path.
 func assign(field string, raw []byte, v reflect.Value, lines bool) error {
@@ -94,9 +152,19 @@ func assign(field string, raw []byte, v reflect.Value, lines bool) error {
 			return badBody(field, err.Error())
 		}
 		if err := json.Unmarshal(raw, v.Addr().Interface()); err != nil {
+			if want, ok := errors.AsType[mustBe](err); ok {
+				return badBody(field, "must be "+string(want))
+			}
 			return badBody(field, "is not what it must be")
 		}
 		return nil
+	case v.CanAddr() && v.Addr().Type().Implements(patchable):
+		p, _ := v.Addr().Interface().(patched)
+		to := p.give(isNull(raw))
+		if to == nil {
+			return nil
+		}
+		return assign(field, raw, reflect.ValueOf(to).Elem(), lines)
 	case v.Kind() == reflect.Pointer:
 		if isNull(raw) {
 			return nil
@@ -113,6 +181,8 @@ func assign(field string, raw []byte, v reflect.Value, lines bool) error {
 		return badBody(field, "must not be null")
 	case v.Kind() == reflect.Slice && v.Type().Elem().Kind() != reflect.Uint8:
 		return assignList(field, raw, v, lines)
+	case v.Kind() == reflect.Map:
+		return assignMap(field, raw, v)
 	}
 	if err := checkText(raw); err != nil {
 		return badBody(field, err.Error())
@@ -154,7 +224,7 @@ func assignObject(field string, raw []byte, v reflect.Value) error {
 			if err := checkText(value); err != nil {
 				return badBody("", "") // names of the client's own are not repeated
 			}
-		case isNull(value) && !v.Field(i).Addr().Type().Implements(unmarshaler):
+		case isNull(value) && !v.Field(i).Addr().Type().Implements(unmarshaler) && !v.Field(i).Addr().Type().Implements(patchable):
 			v.Field(i).SetZero() // of a name given twice the last counts
 		default:
 			if err := assign(path, value, v.Field(i), v.Type().Field(i).Tag.Get("text") == "lines"); err != nil {
@@ -181,6 +251,28 @@ func assignList(field string, raw []byte, v reflect.Value, lines bool) error {
 		}
 	}
 	v.Set(list)
+	return nil
+}
+
+// assignMap reads an object whose names are the client's own. null is a nil
+// pointer.
+func assignMap(field string, raw []byte, v reflect.Value) error {
+	var items map[string]json.RawMessage
+	if err := json.Unmarshal(raw, &items); err != nil {
+		return badBody(field, "must be an object")
+	}
+	if err := checkText(raw); err != nil {
+		return badBody(field, err.Error())
+	}
+	m := reflect.MakeMapWithSize(v.Type(), len(items))
+	for name, item := range items {
+		value := reflect.New(v.Type().Elem()).Elem()
+		if err := assign(field, item, value, false); err != nil {
+			return badBody(field, "must hold what each of its names must be") // the name is not repeated
+		}
+		m.SetMapIndex(reflect.ValueOf(name), value)
+	}
+	v.Set(m)
 	return nil
 }
 

@@ -36,6 +36,8 @@ type route struct {
 	errors []int
 	// maxBody bounds the body in bytes; 0 means maxBody.
 	maxBody int64
+	// optionalBody says that no body is an empty object.
+	optionalBody bool
 }
 
 // handle adds a route whose handler reads no body. I holds its parameters, all
@@ -70,7 +72,7 @@ func handleBody[I, B, O any](s *Server, rt route, h func(context.Context, *I, *B
 	}
 	handle(s, rt, func(ctx context.Context, in *I) (*O, error) {
 		var body B
-		if err := readBody(exchangeOf(ctx).r, limit, &body); err != nil {
+		if err := readBody(exchangeOf(ctx).r, limit, rt.optionalBody, &body); err != nil {
 			return nil, err
 		}
 		return h(ctx, in, &body)
@@ -79,7 +81,7 @@ func handleBody[I, B, O any](s *Server, rt route, h func(context.Context, *I, *B
 	// and less strictly.
 	schema := s.api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[B](), true, rt.id)
 	describe(s.api.OpenAPI(), rt).RequestBody = &huma.RequestBody{
-		Required: true, Content: map[string]*huma.MediaType{contentJSON: {Schema: schema}},
+		Required: !rt.optionalBody, Content: map[string]*huma.MediaType{contentJSON: {Schema: schema}},
 	}
 }
 

@@ -221,28 +221,24 @@ func (m *message) record(topic, kind string, value any) (*kgo.Record, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encode a %s: %w", kind, err)
 	}
-	return &kgo.Record{Topic: topic, Key: []byte(m.uid), Value: b, Headers: m.headers(kind, true)}, nil
+	return &kgo.Record{Topic: topic, Key: []byte(m.uid), Value: b, Headers: m.headers(kind)}, nil
 }
 
 // tombstone makes the compacted topic forget the user.
 func (m *message) tombstone(kind string) *kgo.Record {
-	return &kgo.Record{Topic: TopicLatestUsers, Key: []byte(m.uid), Headers: m.headers(kind, false)}
+	return &kgo.Record{Topic: TopicLatestUsers, Key: []byte(m.uid), Headers: m.headers(kind)}
 }
 
 // headers are the attributes of CloudEvents 1.0 in binary mode. The time of the
 // Kafka record itself is left to the producer: retention counts from there.
-func (m *message) headers(kind string, hasValue bool) []kgo.RecordHeader {
-	h := make([]kgo.RecordHeader, 0, 7)
-	h = append(h,
-		kgo.RecordHeader{Key: "ce_specversion", Value: []byte("1.0")},
-		kgo.RecordHeader{Key: "ce_id", Value: []byte(m.uid + "/" + strconv.FormatUint(m.seq, 10))},
-		kgo.RecordHeader{Key: "ce_type", Value: []byte(kind)},
-		kgo.RecordHeader{Key: "ce_time", Value: []byte(m.at.UTC().Format(time.RFC3339Nano))},
-		kgo.RecordHeader{Key: "ce_source", Value: []byte("kith")},
-		kgo.RecordHeader{Key: "ce_subject", Value: []byte(m.uid)},
-	)
-	if hasValue {
-		h = append(h, kgo.RecordHeader{Key: "content-type", Value: []byte("application/json")})
+func (m *message) headers(kind string) []kgo.RecordHeader {
+	return []kgo.RecordHeader{
+		{Key: "ce_specversion", Value: []byte("1.0")},
+		{Key: "ce_id", Value: []byte(m.uid + "/" + strconv.FormatUint(m.seq, 10))},
+		{Key: "ce_type", Value: []byte(kind)},
+		{Key: "ce_time", Value: []byte(m.at.UTC().Format(time.RFC3339Nano))},
+		{Key: "ce_source", Value: []byte("kith")},
+		{Key: "ce_subject", Value: []byte(m.uid)},
+		{Key: "content-type", Value: []byte("application/json")},
 	}
-	return h
 }

@@ -127,7 +127,11 @@ func (g *Grain) Execute(m *kithv1.Command, _ func(*kithv1.Result), _ func(error)
 
 // Deliver implements kithv1.User.
 func (g *Grain) Deliver(m *kithv1.Effects, _ func(*kithv1.Delivered), _ func(error), ctx pcluster.GrainContext) error {
-	g.accept(request{sender: ctx.Sender(), commands: effectsFromProto(m), effects: true})
+	commands, err := effectsFromProto(m)
+	if err != nil {
+		return pcluster.NewGrainErrorResponse(pcluster.ErrorReason_INVALID_ARGUMENT, err.Error())
+	}
+	g.accept(request{sender: ctx.Sender(), commands: commands, effects: true})
 	return nil
 }
 
@@ -259,9 +263,12 @@ func (g *Grain) consider(t *turn, r *request) {
 		}
 		changed := err == nil && len(events) > 0
 		answer.changed = answer.changed || changed
+		// The state remembers only the newest ids; a turn may hold more.
+		if deletion, ok := c.(user.DeleteActivity); ok && changed {
+			g.state.Learn(deletion.EventID, user.EventErased)
+		}
 		if record, ok := c.(user.RecordActivity); ok {
 			if changed {
-				// The state remembers only the newest ids; a turn may hold more.
 				g.state.Learn(record.Activity.EventID, user.EventRecorded)
 			}
 			answer.activities = append(answer.activities, activityResult(record.Activity.EventID, err))

@@ -2,6 +2,7 @@ package usergrain
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -100,7 +101,7 @@ func (l *loader) load(ctx context.Context, batch []load) {
 
 // replay makes the state of a history. A history that is not whole, or a record
 // that cannot be decoded, stops this user's activation and no one else's. A
-// snapshot that cannot be decoded is ignored: the journal says it all.
+// snapshot that cannot be used is ignored: the journal says it all.
 func (l *loader) replay(ctx context.Context, h *persistence.History) *loaded {
 	if h.Err != nil {
 		return &loaded{err: fmt.Errorf("%w: %w", ErrBroken, h.Err)}
@@ -112,10 +113,13 @@ func (l *loader) replay(ctx context.Context, h *persistence.History) *loaded {
 	records := h.Records
 	if h.Snapshot != nil {
 		state, err := DecodeSnapshot(h.Snapshot.State)
+		if err == nil && (state.ID != h.User || state.Version != h.Snapshot.Seq) {
+			err = errForeignSnapshot
+		}
 		if err == nil {
 			a.state = state
 		} else {
-			l.host.cfg.Logger.Warn("a snapshot cannot be decoded; replaying the whole journal", "user_id", h.User, "seq", h.Snapshot.Seq, "error", err)
+			l.host.cfg.Logger.Warn("a snapshot cannot be used; replaying the whole journal", "user_id", h.User, "seq", h.Snapshot.Seq, "error", err)
 			if records, err = l.wholeJournal(ctx, h); err != nil {
 				return &loaded{err: fmt.Errorf("%w: %w", ErrUnavailable, err)}
 			}
@@ -134,6 +138,8 @@ func (l *loader) replay(ctx context.Context, h *persistence.History) *loaded {
 	}
 	return a
 }
+
+var errForeignSnapshot = errors.New("usergrain: the snapshot is of another user or another version")
 
 func (l *loader) wholeJournal(ctx context.Context, h *persistence.History) ([]persistence.Record, error) {
 	var all []persistence.Record

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"kith/actors/user"
+	"kith/persistence"
 	kithv1 "kith/proto/kith/v1"
 )
 
@@ -132,17 +133,20 @@ func commandsFromProto(id user.ID, m *kithv1.Command, at time.Time) ([]user.Comm
 func one(c user.Command) ([]user.Command, error) { return []user.Command{c}, nil }
 
 // effectsFromProto decodes the effects of other users' records.
-func effectsFromProto(m *kithv1.Effects) []user.Command {
+func effectsFromProto(m *kithv1.Effects) ([]user.Command, error) {
 	commands := make([]user.Command, 0, len(m.GetEffects()))
 	for _, e := range m.GetEffects() {
-		lane := uint8(e.GetLane()) //nolint:gosec // below persistence.LaneCount, it comes from our own tail
+		if e.GetLane() >= persistence.LaneCount {
+			return nil, fmt.Errorf("decode effects: lane %d does not exist", e.GetLane())
+		}
+		lane := uint8(e.GetLane()) //nolint:gosec // checked above
 		if e.GetRemoved() {
 			commands = append(commands, user.RemoveFollower{Source: user.ID(e.GetSource()), Lane: lane, Pos: e.GetPos(), At: fromMicro(e.GetAtUs())})
 		} else {
 			commands = append(commands, user.AddFollower{Source: user.ID(e.GetSource()), Lane: lane, Pos: e.GetPos(), At: fromMicro(e.GetAtUs())})
 		}
 	}
-	return commands
+	return commands, nil
 }
 
 func accountToProto(a *user.Account) *kithv1.Account {

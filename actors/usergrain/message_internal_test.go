@@ -138,7 +138,11 @@ func TestEffectsKeepOrderAndTime(t *testing.T) {
 		user.RemoveFollower{Source: 9, Lane: 9, Pos: 11, At: sentAt},
 		user.AddFollower{Source: 127, Lane: 63, Pos: 1, At: sentAt},
 	}
-	if diff := cmp.Diff(want, effectsFromProto(wire(t, m, &kithv1.Effects{}))); diff != "" {
+	got, err := effectsFromProto(wire(t, m, &kithv1.Effects{}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

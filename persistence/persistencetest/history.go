@@ -98,6 +98,43 @@ func History(t *testing.T, open func(*testing.T) Store) {
 			}
 			equal(t, "none asked for", len(must(w.Load(t.Context(), nil))(t)), 0)
 		},
+		"a load beside commits sees one state": func(t *testing.T, w *world) {
+			grains := w.registered(t, 4)
+			ids := make([]user.ID, len(grains))
+			for i, g := range grains {
+				ids[i] = g.id
+			}
+			written := make(chan error, 1)
+			ctx := background(t)
+			go func() {
+				for range 60 {
+					turns := make([]*persistence.Turn, len(grains))
+					for i, g := range grains {
+						turns[i] = g.records(persistence.KindPrivacySet)
+						g.took(turns[i])
+					}
+					if _, err := w.Commit(ctx, persistence.Batch{Node: w.node, Turns: turns}); err != nil {
+						written <- err
+						return
+					}
+				}
+				written <- nil
+			}()
+			for {
+				histories := must(w.Load(t.Context(), ids))(t)
+				for _, h := range histories {
+					noError(t, h.Err)
+					// One batch holds a turn of each.
+					equal(t, "version", h.Version, histories[0].Version)
+				}
+				select {
+				case err := <-written:
+					noError(t, err)
+					return
+				default:
+				}
+			}
+		},
 		"a history with a hole is an error of its user alone": func(t *testing.T, w *world) {
 			grains := w.registered(t, 4)
 			for _, g := range grains {

@@ -28,6 +28,8 @@ type Store interface {
 	persistence.Audit
 	persistence.Roster
 	persistence.BrokerLedger
+	persistence.LiveUsers
+	persistence.Search
 
 	// Break removes one record of a user's journal, which nothing in the
 	// contracts can.
@@ -41,6 +43,7 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 	for name, suite := range map[string]func(*testing.T, func(*testing.T) Store){
 		"Commit": Commit, "Guards": Guards, "Fence": Fence, "History": History, "Directory": Directory,
 		"Edges": Edges, "Activities": Activities, "Credentials": Credentials, "Lanes": Lanes, "Audit": Audit, "Roster": Roster, "Broker": Broker,
+		"LiveUsers": LiveUsers, "Search": Search,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

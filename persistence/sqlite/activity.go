@@ -16,7 +16,7 @@ const (
 	listActivities = `SELECT ` + recordColumns + ` FROM (
 		SELECT a.place FROM journal a INDEXED BY journal_activity
 		WHERE a.user_id = ? AND a.seq < ? AND a.kind IN (2, 11, 13) AND a.kind = 11 ORDER BY a.seq DESC LIMIT ?
-		) e CROSS JOIN journal j ON j.place = e.place`
+		) page CROSS JOIN journal j ON j.place = page.place`
 	selectActivity = `SELECT ` + recordColumns + ` FROM journal j WHERE j.user_id = ? AND j.event_id = ?`
 )
 

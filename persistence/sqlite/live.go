@@ -12,7 +12,7 @@ import (
 var _ persistence.LiveUsers = (*DB)(nil)
 
 // liveChunk is how many ids LiveIDs hands on at once.
-const liveChunk = 4096
+const liveChunk = 1024
 
 // selectLiveIDs goes through the smallest index that has all ids.
 const selectLiveIDs = `SELECT id FROM users`

@@ -144,6 +144,34 @@ func TestWhatIsErasedAtOnceNeverReachesTheDisk(t *testing.T) {
 	}
 }
 
+func TestWhatIsErasedIsGoneFromTheFile(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "kith.db")
+	db := openAt(t, sqlite.Config{Path: path})
+	node, a := newUser(t, db)
+	const marker = "content that must go, "
+	for _, size := range []int{1, 400} { // within its page, and over several
+		turn := does(&a, fmt.Sprintf("e%d", size), 7)
+		turn.Records[0].Payload = bytes.Repeat([]byte(marker), size)
+		mustCommit(t, db, node, turn)
+		a = turn.Account
+		turn = next(&a, nil)
+		turn.Records[0].Kind, turn.Erase = persistence.KindActivityDeleted, []string{fmt.Sprintf("e%d", size)}
+		mustCommit(t, db, node, turn)
+		a = turn.Account
+	}
+	if err := db.Close(); err != nil { // moves the log into the database
+		t.Fatal(err)
+	}
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if bytes.Contains(content, []byte(marker)) {
+		t.Error("the file still holds what was erased")
+	}
+}
+
 func TestADeletionTakesTheSessionsAlong(t *testing.T) {
 	t.Parallel()
 	db := open(t)

@@ -37,7 +37,7 @@ func searchMigration() *goose.Migration {
 	}}, nil)
 }
 
-const fillPage = 1000
+const fillPage = 500
 
 // fillPrefixes writes the rows of a page of users and returns the last of them
 // and how many they were.

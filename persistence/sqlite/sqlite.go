@@ -105,7 +105,8 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 	}
 
 	cache := "cache_size(-" + strconv.Itoa(cfg.CacheBytes>>10) + ")"
-	w := newWriter(dsn(cfg.Path, cfg.BusyTimeout, "journal_mode(WAL)", "synchronous(FULL)", "temp_store(MEMORY)",
+	// What is erased is overwritten, also within pages that stay in use.
+	w := newWriter(dsn(cfg.Path, cfg.BusyTimeout, "journal_mode(WAL)", "synchronous(FULL)", "temp_store(MEMORY)", "secure_delete(ON)",
 		cache, "wal_autocheckpoint("+strconv.Itoa(walPages)+")", "journal_size_limit(67108864)"), cfg.Logger, newMetrics(cfg.Registerer))
 	if err := w.open(ctx); err != nil {
 		return nil, errors.Join(explain(cfg.Path, err), lock.close())

@@ -120,6 +120,10 @@ func (t *Tail) Run(ctx context.Context) error {
 // nothing parked or severed, both sides of every edge agree.
 func (t *Tail) Lag() uint64 { return t.tail.Lag() }
 
+// Done returns the position up to which every record of a lane has had its
+// effect.
+func (t *Tail) Done(lane uint8) uint64 { return t.tail.Done(lane) }
+
 // handler is what the lanes are handed to.
 type handler Tail
 

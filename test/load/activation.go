@@ -42,7 +42,7 @@ func (b *bench) measureActivation(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	b.say("activation: %s", replayed)
+	b.say("activation: %s", replayed.String())
 	if err := saveSnapshots(ctx, path, states); err != nil {
 		return err
 	}
@@ -50,7 +50,7 @@ func (b *bench) measureActivation(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	b.say("activation: from snapshots: %s", restored)
+	b.say("activation: from snapshots: %s", restored.String())
 	for _, x := range []struct {
 		from string
 		activated

@@ -51,7 +51,7 @@ func (a *activated) rss() float64  { return float64(a.After.RSS-a.Before.RSS) / 
 func (a *activated) heap() float64 { return float64(a.After.Heap-a.Before.Heap) / float64(a.Users) }
 
 // String implements fmt.Stringer.
-func (a activated) String() string {
+func (a *activated) String() string {
 	return fmt.Sprintf("%.0f/s, CPU %.0f µs; an idle user: RSS %.2f KB, heap %.2f KB", a.rate(), a.each(), a.rss()/1024, a.heap()/1024)
 }
 
@@ -79,7 +79,7 @@ func activate(ctx context.Context, in io.Reader, out io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, g.stop()) }()
+	defer func() { err = errors.Join(err, g.stop(ctx)) }()
 
 	warm := j.Users / 10
 	if err := readHistories(ctx, db, j); err != nil {
@@ -174,8 +174,8 @@ func startGrains(ctx context.Context, db *sqlite.DB) (*grains, error) {
 	return g, nil
 }
 
-func (g *grains) stop() error {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+func (g *grains) stop(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 	defer cancel()
 	err := g.node.Stop(ctx)
 	g.cancel()

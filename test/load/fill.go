@@ -57,7 +57,7 @@ func fill(ctx context.Context, path string, people *population, step func(n int)
 		return nil, fmt.Errorf("fill: %w", err)
 	}
 	for i := range people.People {
-		people.People[i].ID = first + user.ID(i) //nolint:gosec // an index
+		people.People[i].ID = first + user.ID(i)
 	}
 	f := &filler{db: db, node: node, people: people, states: make([]user.State, n), bases: make([]uint64, n), step: step}
 	if err := f.claimNames(ctx); err != nil {
@@ -148,7 +148,7 @@ func (f *filler) effects(i int) []user.Event {
 		source := (i - o + n) % n
 		id := f.people.People[source].ID
 		// The registration is before the follows.
-		pos := f.bases[source] + 1 + uint64(k) //nolint:gosec // an index
+		pos := f.bases[source] + 1 + uint64(k)
 		added[k] = user.FollowerAdded{Source: id, Lane: persistence.LaneOf(id), Pos: pos, FollowedAt: at, At: at}
 	}
 	slices.SortFunc(added, func(a, b user.FollowerAdded) int { return cmp.Compare(a.Pos, b.Pos) })
@@ -169,7 +169,7 @@ func (f *filler) turn(i int, events []user.Event) (*persistence.Turn, error) {
 			return nil, fmt.Errorf("encode an event of user %d: %w", id, err)
 		}
 		t.Records = append(t.Records, persistence.Record{User: id, Seq: s.Version + 1, Kind: kind, At: e.RecordedAt(), EventID: eventID, Payload: payload})
-		switch e := e.(type) {
+		switch e := e.(type) { //nolint:gochecksumtype // no other is made here
 		case user.Registered:
 			t.Claims = []persistence.Claim{{Kind: persistence.ClaimUsername, Value: e.Username}}
 		case user.Followed:
@@ -192,7 +192,7 @@ func (f *filler) mark(ctx context.Context) error {
 	batch := persistence.Batch{Node: f.node}
 	for lane, pos := range heads {
 		if pos > 0 {
-			batch.Marks = append(batch.Marks, persistence.Mark{Tail: persistence.TailEffects, Lane: uint8(lane), Pos: pos}) //nolint:gosec // below LaneCount
+			batch.Marks = append(batch.Marks, persistence.Mark{Tail: persistence.TailEffects, Lane: uint8(lane), Pos: pos})
 		}
 	}
 	if _, err := f.db.Commit(ctx, batch); err != nil {

@@ -58,7 +58,7 @@ func (b *bench) measureFollows(ctx context.Context, r *rig) error {
 		if round == 1 {
 			stopProfile = b.profile(ctx, r.kith, loadStar, spread.Duration/2)
 		}
-		s, err := own.round(ctx, job{Kind: loadStar, Connections: followConns, Seed: uint64(round), Star: len(r.people.People) - 1 - round}) //nolint:gosec // small
+		s, err := own.round(ctx, job{Kind: loadStar, Connections: followConns, Seed: uint64(round), Star: len(r.people.People) - 1 - round})
 		if err != nil {
 			return err
 		}

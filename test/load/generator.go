@@ -44,8 +44,6 @@ type outcome struct {
 	Latency histogram
 }
 
-func (o *outcome) rate() float64 { return float64(o.Done) / o.Elapsed.Seconds() }
-
 // generator is a running generator, connected and waiting for go.
 type generator struct {
 	*process

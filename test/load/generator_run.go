@@ -63,7 +63,7 @@ func generate(ctx context.Context, in io.Reader, out io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := json.NewEncoder(out).Encode(o); err != nil {
+	if err := json.NewEncoder(out).Encode(&o); err != nil {
 		return fmt.Errorf("say what was done: %w", err)
 	}
 	return nil

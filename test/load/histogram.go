@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/bits"
+	"slices"
 	"time"
 )
 
@@ -33,7 +34,7 @@ func bucketTop(i int) uint64 {
 	return (uint64(i-shift<<subBits)+1)<<shift - 1 //nolint:gosec // not negative
 }
 
-func (h *histogram) record(d time.Duration) { h.add(bucketOf(uint64(max(0, d.Microseconds()))), 1) } //nolint:gosec // not negative
+func (h *histogram) record(d time.Duration) { h.add(bucketOf(uint64(max(0, d.Microseconds()))), 1) }
 
 func (h *histogram) add(bucket int, n uint64) {
 	if h.counts == nil {
@@ -61,8 +62,8 @@ func (h *histogram) quantile(q float64) time.Duration {
 		}
 		rank -= n
 	}
-	for i := len(h.counts) - 1; i >= 0; i-- {
-		if h.counts[i] > 0 {
+	for i, n := range slices.Backward(h.counts) { // all of them
+		if n > 0 {
 			return time.Duration(bucketTop(i)) * time.Microsecond //nolint:gosec // at most three days
 		}
 	}
@@ -70,11 +71,11 @@ func (h *histogram) quantile(q float64) time.Duration {
 }
 
 // MarshalJSON implements json.Marshaler: pairs of a bucket and its count.
-func (h histogram) MarshalJSON() ([]byte, error) {
+func (h *histogram) MarshalJSON() ([]byte, error) {
 	pairs := [][2]uint64{}
 	for i, n := range h.counts {
 		if n > 0 {
-			pairs = append(pairs, [2]uint64{uint64(i), n}) //nolint:gosec // an index
+			pairs = append(pairs, [2]uint64{uint64(i), n})
 		}
 	}
 	b, err := json.Marshal(pairs)

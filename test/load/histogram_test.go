@@ -22,7 +22,7 @@ func TestQuantileIsNearTheSample(t *testing.T) {
 		}
 		var whole histogram
 		for i := range parts {
-			b, err := json.Marshal(parts[i])
+			b, err := json.Marshal(&parts[i])
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -27,7 +27,7 @@ func (b *bench) measureLookups(ctx context.Context, r *rig) error {
 	j := job{Kind: loadLookup, Connections: lookupConns, Duration: b.lasting(lookupTime), Callers: min(lookupCallers, len(r.people.People))}
 	var plain, kith []sample
 	for round := range lookupRounds + 1 {
-		j.Seed = uint64(round) //nolint:gosec // small
+		j.Seed = uint64(round)
 		p, err := r.baseline.load(ctx, r, j, nil)
 		if err != nil {
 			return err
