@@ -51,8 +51,8 @@ verify: ## what CI runs: generated code is current, lint is clean, tests pass
 	$(MAKE) test
 
 .PHONY: bench
-bench: ## measure against the baseline and print a summary
-	go run ./test/load -summary
+bench: ## measure against the baseline and print a summary (BENCH="-only lookup -out FILE")
+	go run ./test/load -summary $(BENCH)
 
 .PHONY: fuzz
 fuzz: ## run every fuzz target for FUZZ_TIME

@@ -5,12 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strconv"
-	"time"
 
 	"kith/actors/user"
 	"kith/actors/usergrain"
-	"kith/gateway/auth"
+	"kith/gateway/limits"
 	"kith/persistence"
 )
 
@@ -26,6 +24,12 @@ func (s *Server) addAccounts() {
 		method: http.MethodPost, path: "/auth/login", id: "login", tag: tagAccounts, public: true,
 		summary: "Log in", errors: []int{http.StatusUnauthorized},
 	}, s.login)
+	handleBody(s, route{
+		method: http.MethodPost, path: "/users", id: "create-user", tag: tagAccounts,
+		summary:     "Make the user of an outside identity",
+		description: "With a token of the outside identity provider whose identity has no user yet.",
+		status:      http.StatusCreated, errors: []int{http.StatusConflict},
+	}, s.createUser)
 }
 
 type registerBody struct {
@@ -35,33 +39,15 @@ type registerBody struct {
 	Email    string `json:"email,omitempty" nullable:"true" doc:"One plain address"`
 }
 
+type createUserBody struct {
+	Username string `json:"username" doc:"3 to 30 of a to z, 0 to 9 and _, after trimming and in lower case"`
+	Name     string `json:"name" minLength:"1" maxLength:"29"`
+	Email    string `json:"email,omitempty" nullable:"true" doc:"One plain address"`
+}
+
 type loginBody struct {
 	Username string `json:"username"`
 	Password string `json:"password"`
-}
-
-type sessionOutput struct {
-	CacheControl string `header:"Cache-Control"`
-	Body         *sessionAnswer
-}
-
-// sessionAnswer is {status,user,token,refresh_token,expires_in}.
-type sessionAnswer struct {
-	Status    success `json:"status"`
-	User      card    `json:"user"`
-	Token     string  `json:"token" doc:"Access token, a JWT"`
-	Refresh   string  `json:"refresh_token"`
-	ExpiresIn int64   `json:"expires_in" doc:"Seconds until the access token expires"`
-}
-
-func (a *sessionAnswer) appendJSON(b []byte) []byte {
-	b = append(b, openSuccess+`,"user":`...)
-	b = append(b, a.User.JSON...)
-	b = appendString(append(b, `,"token":`...), a.Token)
-	b = appendString(append(b, `,"refresh_token":`...), a.Refresh)
-	b = append(b, `,"expires_in":`...)
-	b = strconv.AppendInt(b, a.ExpiresIn, 10)
-	return append(b, '}')
 }
 
 // register is not to be repeated blindly: when its outcome is unknown the account
@@ -69,11 +55,7 @@ func (a *sessionAnswer) appendJSON(b []byte) []byte {
 // If the session cannot be stored after the account was made, logging in makes
 // another.
 func (s *Server) register(ctx context.Context, _ *struct{}, in *registerBody) (*sessionOutput, error) {
-	username, err := user.ParseUsername(in.Username)
-	if err != nil {
-		return nil, err
-	}
-	name, err := user.ParseName(in.Name)
+	r, err := registration(in.Username, in.Name, in.Email)
 	if err != nil {
 		return nil, err
 	}
@@ -81,33 +63,81 @@ func (s *Server) register(ctx context.Context, _ *struct{}, in *registerBody) (*
 	if err != nil {
 		return nil, err
 	}
-	email, err := user.ParseEmail(in.Email)
-	if err != nil {
-		return nil, err
-	}
-	if user.Reserved(username) {
+	if user.Reserved(r.Username) {
 		return nil, errUsernameReserved
+	}
+	if err := s.takeName(ctx, limits.Register, r.Username); err != nil {
+		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, commandTimeout)
 	defer cancel()
-	hash, err := s.passwords.Hash(ctx, password)
-	if err != nil {
+	if r.PasswordHash, err = s.passwords.Hash(ctx, password); err != nil {
 		return nil, err
 	}
-	result, err := s.cfg.Grains.Register(ctx, usergrain.Registration{Username: username, Name: name, Email: email, PasswordHash: hash})
+	result, err := s.cfg.Grains.Register(ctx, r)
 	if err != nil {
 		return nil, fmt.Errorf("register: %w", err)
 	}
 	return s.open(ctx, &result.Account)
 }
 
+// registration reads what every new user brings.
+func registration(username, name, email string) (r usergrain.Registration, err error) {
+	if r.Username, err = user.ParseUsername(username); err != nil {
+		return r, err
+	}
+	if r.Name, err = user.ParseName(name); err != nil {
+		return r, err
+	}
+	r.Email, err = user.ParseEmail(email)
+	return r, err
+}
+
+type createdOutput struct{ Body *userAnswer }
+
+// createUser makes the user of an outside identity. Sent again after a lost
+// answer, it is refused since the identity has a user: GET /users/self shows it.
+func (s *Server) createUser(ctx context.Context, _ *struct{}, in *createUserBody) (*createdOutput, error) {
+	token := exchangeOf(ctx).token
+	// Who has a token of our own has a user, or had one.
+	if _, err := s.caller(ctx, true); err == nil {
+		return nil, errIdentityTaken
+	} else if !errors.Is(err, errUserNotFound) {
+		return nil, err
+	}
+	if token.Identity == "" {
+		return nil, errBadToken
+	}
+	r, err := registration(in.Username, in.Name, in.Email)
+	if err != nil {
+		return nil, err
+	}
+	if user.Reserved(r.Username) {
+		return nil, errUsernameReserved
+	}
+	r.Identity = token.Identity
+	ctx, cancel := context.WithTimeout(ctx, commandTimeout)
+	defer cancel()
+	result, err := s.cfg.Grains.Register(ctx, r)
+	if err != nil {
+		return nil, fmt.Errorf("register an identity: %w", err)
+	}
+	token.SetUser(result.Account.ID)
+	return &createdOutput{Body: &userAnswer{User: card{persistence.NewCard(result.Account.Card)}}}, nil
+}
+
 // login takes the same time whether the user exists or not: the same queries are
 // made and a password is checked in any case.
 func (s *Server) login(ctx context.Context, _ *struct{}, in *loginBody) (*sessionOutput, error) {
+	username, _ := user.ParseUsername(in.Username) // "" when nobody can have it
+	if username != "" {
+		if err := s.takeName(ctx, limits.Login, username); err != nil {
+			return nil, err
+		}
+	}
 	ctx, cancel := context.WithTimeout(ctx, commandTimeout)
 	defer cancel()
 	var id user.ID
-	username, _ := user.ParseUsername(in.Username) // "" when nobody can have it
 	account, err := s.cfg.Directory.ByUsername(ctx, username)
 	switch {
 	case err == nil:
@@ -128,29 +158,4 @@ func (s *Server) login(ctx context.Context, _ *struct{}, in *loginBody) (*sessio
 	}
 	out, err := s.open(ctx, account)
 	return out, notFoundIs(err, errCredentials)
-}
-
-// open makes a session of a user and its tokens.
-func (s *Server) open(ctx context.Context, account *user.Account) (*sessionOutput, error) {
-	id, err := auth.NewSessionID(s.cfg.Rand)
-	if err != nil {
-		return nil, err
-	}
-	refresh, hash, err := auth.NewRefresh(s.cfg.Rand)
-	if err != nil {
-		return nil, err
-	}
-	now := s.cfg.Now().UTC().Truncate(time.Microsecond)
-	if err := s.cfg.Credentials.CreateSession(ctx, persistence.Session{
-		ID: id, User: account.ID, RefreshHash: hash, CreatedAt: now, ExpiresAt: now.Add(s.cfg.RefreshTTL),
-	}); err != nil {
-		return nil, fmt.Errorf("store a session of user %d: %w", account.ID, err)
-	}
-	token, err := s.tokens.Issue(account.UID, id, s.cfg.AccessTTL)
-	if err != nil {
-		return nil, err
-	}
-	return &sessionOutput{CacheControl: "no-store", Body: &sessionAnswer{
-		User: card{persistence.NewCard(account.Card)}, Token: token, Refresh: refresh, ExpiresIn: int64(s.cfg.AccessTTL / time.Second),
-	}}, nil
 }

@@ -1,7 +1,6 @@
 package gateway_test
 
 import (
-	"crypto/sha256"
 	"encoding/hex"
 	"net/http"
 	"regexp"
@@ -20,7 +19,7 @@ func TestRegisterLogsIn(t *testing.T) {
 	w := newWorld(t)
 	got := w.call(t, call{method: http.MethodPost, path: "/auth/register", body: `{"username":" JohnDoe ","name":" John Doe ","password":"correct horse","email":"John@Example.com"}`}).is(t, 201)
 	shape := regexp.MustCompile(`^\{"status":"success","user":\{"id":1,"uid":"[0-9a-f]{32}","username":"johndoe","name":"John Doe",.*\},` +
-		`"token":"[A-Za-z0-9._-]+","refresh_token":"[A-Za-z0-9_-]{43}","expires_in":3600\}\n$`)
+		`"token":"[A-Za-z0-9._-]+","refresh_token":"[A-Za-z0-9_-]{86}","expires_in":3600\}\n$`)
 	if !shape.MatchString(got.Body.String()) || strings.Contains(got.Body.String(), "xample") {
 		t.Error(got.Body)
 	}
@@ -39,8 +38,7 @@ func TestRegisterLogsIn(t *testing.T) {
 		claims["exp"] != float64(w.now.Add(time.Hour).Unix()) || claims["iat"] != float64(w.now.Unix()) || len(claims) != 4 {
 		t.Errorf("claims %v", claims)
 	}
-	refresh, _ := got.body["refresh_token"].(string)
-	if session.User != 1 || session.RefreshHash != sha256.Sum256([]byte(refresh)) || !session.ExpiresAt.Equal(w.now.Add(30*24*time.Hour)) {
+	if session.User != 1 || session.Generation != 0 || !session.ExpiresAt.Equal(w.now.Add(30*24*time.Hour)) || session.AccessUntil.Before(w.now.Add(time.Hour)) {
 		t.Errorf("session %+v", session)
 	}
 	if !strings.HasPrefix(w.hashes[1], "$argon2id$v=19$") {

@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"kith/gateway/auth"
 	"kith/persistence"
@@ -19,8 +20,18 @@ func (s *Server) authenticate(x *exchange) error {
 	if !ok {
 		return errBadToken
 	}
-	token, err := s.tokens.Verify(bearer)
-	if err != nil {
+	token, err := s.tokens.Verify(x, bearer)
+	switch {
+	case errors.Is(err, auth.ErrToken):
+		return errBadToken
+	case err != nil:
+		return fmt.Errorf("verify a token: %w", err)
+	}
+	ended, err := s.ended.Has(x, token.Session)
+	switch {
+	case err != nil:
+		return fmt.Errorf("%w: %w", errUnavailable, err)
+	case ended:
 		return errBadToken
 	}
 	x.token = token
@@ -40,17 +51,55 @@ func goneIs(aboutCaller bool) error {
 // the route is about them; see goneIs.
 func (s *Server) caller(ctx context.Context, aboutCaller bool) (*persistence.CachedCard, error) {
 	token := exchangeOf(ctx).token
+	id := token.User()
+	if id == 0 {
+		return s.bearer(ctx, token, aboutCaller)
+	}
+	c, err := s.people.byID(ctx, id)
+	if errors.Is(err, persistence.ErrNotFound) {
+		return s.gone(ctx, token, aboutCaller)
+	}
+	return c, err
+}
+
+// gone is for a token whose user, known before, is not there any more. A uid ends
+// with its user; an outside identity may have another by now.
+func (s *Server) gone(ctx context.Context, token *auth.Token, aboutCaller bool) (*persistence.CachedCard, error) {
+	if token.Identity == "" {
+		return nil, goneIs(aboutCaller)
+	}
+	return s.bearer(ctx, token, aboutCaller)
+}
+
+// bearer finds the user of a token, and notes it on the token.
+func (s *Server) bearer(ctx context.Context, token *auth.Token, aboutCaller bool) (*persistence.CachedCard, error) {
 	var (
 		c   *persistence.CachedCard
 		err error
 	)
-	if id := token.User(); id != 0 {
-		c, err = s.people.byID(ctx, id)
-	} else if c, err = s.people.byUID(ctx, token.UID); err == nil {
-		token.SetUser(c.Card.ID)
+	if token.Identity == "" {
+		c, err = s.people.byUID(ctx, token.UID)
+	} else {
+		c, err = s.byIdentity(ctx, token.Identity)
 	}
-	if errors.Is(err, persistence.ErrNotFound) {
+	switch {
+	case errors.Is(err, persistence.ErrNotFound):
 		return nil, goneIs(aboutCaller)
+	case err != nil:
+		return nil, err
 	}
-	return c, err
+	token.SetUser(c.Card.ID)
+	return c, nil
+}
+
+// byIdentity returns the card of the user of an outside identity, or
+// persistence.ErrNotFound: also while somebody is still registering.
+func (s *Server) byIdentity(ctx context.Context, identity string) (*persistence.CachedCard, error) {
+	query, cancel := context.WithTimeout(ctx, loadTimeout)
+	defer cancel()
+	id, err := s.cfg.Directory.ClaimHolder(query, persistence.Claim{Kind: persistence.ClaimIdentity, Value: identity})
+	if err != nil {
+		return nil, fmt.Errorf("find the user of an identity: %w", err)
+	}
+	return s.people.byID(ctx, id)
 }

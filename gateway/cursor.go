@@ -59,9 +59,9 @@ func (c *cursors) open(list string, owner user.ID, cursor string) (place []byte,
 
 func (c *cursors) mac(list string, owner user.ID, signed []byte) []byte {
 	m := hmac.New(sha256.New, c.key[:])
-	var head [9]byte
+	var head [10]byte
 	binary.BigEndian.PutUint64(head[:8], uint64(owner))
-	head[8] = byte(len(list)) //nolint:gosec // names of lists are constants, and short
+	binary.BigEndian.PutUint16(head[8:], uint16(len(list))) //nolint:gosec // names of lists are short
 	m.Write(head[:])
 	m.Write([]byte(list))
 	m.Write(signed)
@@ -86,4 +86,41 @@ func (c *cursors) openEdge(list string, owner user.ID, cursor string) (persisten
 		At: time.UnixMicro(int64(binary.BigEndian.Uint64(place))).UTC(), //nolint:gosec // the bits that sealEdge wrote
 		ID: binary.BigEndian.Uint64(place[8:]),
 	}, nil
+}
+
+// sealSearch and openSearch are for lists of hits; the empty cursor is the start.
+func (c *cursors) sealSearch(list string, owner user.ID, at persistence.SearchCursor) string {
+	place := []byte{0}
+	if at.ByName {
+		place[0] = 1
+	}
+	return c.seal(list, owner, append(place, at.Username...))
+}
+
+func (c *cursors) openSearch(list string, owner user.ID, cursor string) (persistence.SearchCursor, error) {
+	if cursor == "" {
+		return persistence.SearchCursor{}, nil
+	}
+	place, ok := c.open(list, owner, cursor)
+	if !ok || len(place) == 0 || place[0] > 1 {
+		return persistence.SearchCursor{}, errCursor
+	}
+	return persistence.SearchCursor{ByName: place[0] == 1, Username: string(place[1:])}, nil
+}
+
+// sealSeq and openSeq are for lists in the order of a journal; the empty cursor
+// is the start, 0.
+func (c *cursors) sealSeq(list string, owner user.ID, seq uint64) string {
+	return c.seal(list, owner, binary.BigEndian.AppendUint64(nil, seq))
+}
+
+func (c *cursors) openSeq(list string, owner user.ID, cursor string) (uint64, error) {
+	if cursor == "" {
+		return 0, nil
+	}
+	place, ok := c.open(list, owner, cursor)
+	if !ok || len(place) != 8 {
+		return 0, errCursor
+	}
+	return binary.BigEndian.Uint64(place), nil
 }

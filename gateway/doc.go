@@ -9,10 +9,11 @@
 //   - exchange.go: what is known of one request and its answer.
 //   - route.go: how a route is described and added; huma and its description of
 //     the API.
+//   - limit.go: whether a request may go on, and what its client is told of it.
 //   - authenticate.go: whose token a request bears.
 //   - body.go, page.go, cursor.go, etag.go: bodies, pages of lists, the places in
 //     them, conditional requests.
-//   - accounts.go, users.go, follows.go, health.go: the routes, a file for each
+//   - accounts.go, sessions.go, users.go, follows.go, health.go: the routes, a file for each
 //     resource.
 //   - people.go: cards, from the cache or the directory.
 //   - envelope.go, errors.go: how success and everything else is written; the one
@@ -27,5 +28,6 @@
 // name, address or body reaches the log. What a caller may see is decided by
 // user.Visible alone. Nothing is shown that is not committed.
 //
-// A Server may be used concurrently and starts no goroutine.
+// A Server may be used concurrently. Only Run starts goroutines, and waits for
+// them.
 package gateway

@@ -1,10 +1,12 @@
 package gateway
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"mime"
+	"net/http"
 	"reflect"
 	"strconv"
 	"strings"
@@ -52,6 +54,9 @@ func (success) Schema(huma.Registry) *huma.Schema {
 	return &huma.Schema{Type: huma.TypeString, Enum: []any{"success"}}
 }
 
+// MarshalJSON implements json.Marshaler.
+func (success) MarshalJSON() ([]byte, error) { return []byte(`"success"`), nil }
+
 const openSuccess = `{"status":"success"`
 
 // card is a user object in an answer.
@@ -61,6 +66,9 @@ type card struct{ *persistence.CachedCard }
 func (card) Schema(r huma.Registry) *huma.Schema {
 	return r.Schema(reflect.TypeFor[userObject](), true, "User")
 }
+
+// MarshalJSON implements json.Marshaler.
+func (c card) MarshalJSON() ([]byte, error) { return c.JSON, nil }
 
 // userObject describes the JSON of a card.
 type userObject struct {
@@ -100,6 +108,39 @@ func (a *messageAnswer) appendJSON(b []byte) []byte {
 	b = append(b, openSuccess+`,"message":`...)
 	b = appendString(b, a.Message)
 	return append(b, '}')
+}
+
+// encoded is an answer that was encoded before, for its ETag: an A.
+type encoded[A any] struct{ json []byte }
+
+// Schema implements huma.SchemaProvider.
+func (encoded[A]) Schema(r huma.Registry) *huma.Schema {
+	return r.Schema(reflect.TypeFor[A](), true, "")
+}
+
+func (e *encoded[A]) appendJSON(b []byte) []byte { return append(b, e.json...) }
+
+// taggedOutput is an answer whose ETag is made of its bytes.
+type taggedOutput[A any] struct {
+	Status int
+	ETag   string `header:"ETag"`
+	Link   string `header:"Link" doc:"The next page"`
+	Body   *encoded[A]
+}
+
+// tagged encodes a, or finds that the client has it.
+func tagged[A any](ctx context.Context, a *A, link string) (*taggedOutput[A], error) {
+	b, err := json.Marshal(a)
+	if err != nil {
+		return nil, fmt.Errorf("encode %T: %w", a, err)
+	}
+	out := &taggedOutput[A]{Status: http.StatusOK, ETag: bytesTag(b), Link: link}
+	if unchanged(exchangeOf(ctx).r.Header["If-None-Match"], out.ETag) {
+		out.Status = http.StatusNotModified
+		return out, nil
+	}
+	out.Body = &encoded[A]{json: b}
+	return out, nil
 }
 
 // appendString appends s as a JSON string.

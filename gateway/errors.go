@@ -49,6 +49,7 @@ var (
 	errNoToken          = &refusal{status: http.StatusUnauthorized, code: "unauthorized", message: "Missing or invalid authentication token", challenge: challengeNone}
 	errBadToken         = &refusal{status: http.StatusUnauthorized, code: "unauthorized", message: "Missing or invalid authentication token", challenge: challengeInvalid}
 	errCredentials      = &refusal{status: http.StatusUnauthorized, code: "invalid_credentials", message: "Invalid username or password", challenge: challengeNone}
+	errRefresh          = &refusal{status: http.StatusUnauthorized, code: "invalid_refresh_token", message: "Invalid refresh token", challenge: challengeNone}
 	errNotOwnAccount    = &refusal{status: http.StatusForbidden, code: "not_own_account", message: "You can only delete your own account"}
 	errPrivate          = &refusal{status: http.StatusForbidden, code: "profile_private", message: "This profile is private"}
 	errUserNotFound     = &refusal{status: http.StatusNotFound, code: "user_not_found", message: "User not found"}
@@ -59,10 +60,23 @@ var (
 	errIdentityTaken    = &refusal{status: http.StatusConflict, code: "identity_taken", message: "Identity already has a user"}
 	errLimit            = &refusal{status: http.StatusBadRequest, code: "invalid_limit", message: "Limit must be from 1 to 100", field: "limit"}
 	errCursor           = &refusal{status: http.StatusBadRequest, code: "invalid_cursor", message: "Invalid cursor", field: "cursor"}
+	errSeed             = &refusal{status: http.StatusBadRequest, code: "invalid_seed", message: "Seed must be text of at most 128 characters", field: "seed"}
+	errQuestion         = &refusal{status: http.StatusBadRequest, code: "invalid_q", message: "Query must be text of at most 256 characters", field: "q"}
+	errQuestionRequired = &refusal{status: http.StatusBadRequest, code: "q_required", message: "Query is required", field: "q"}
+	errTooManyNames     = &refusal{status: http.StatusBadRequest, code: "too_many_usernames", message: "At most 100 usernames are allowed", field: "username"}
+	errPhotoNotFound    = &refusal{status: http.StatusNotFound, code: "photo_not_found", message: "Photo not found"}
+	errPhotoType        = &refusal{status: http.StatusBadRequest, code: "invalid_content_type", message: "Content type must be image/jpeg, image/png or image/webp", field: "content_type"}
+	errPhotoTooLarge    = &refusal{status: http.StatusRequestEntityTooLarge, code: "photo_too_large", message: "Photo must be at most 5 MiB"}
+	errUpload           = &refusal{status: http.StatusForbidden, code: "upload_forbidden", message: "The upload URL is expired or not valid"}
+	errRange            = &refusal{status: http.StatusRequestedRangeNotSatisfiable, code: "range_not_satisfiable", message: "Range not satisfiable"}
+	errBatchSize        = &refusal{status: http.StatusBadRequest, code: "invalid_events", message: "Events must be 1 to 500", field: "events"}
+	errEventType        = &refusal{status: http.StatusBadRequest, code: "invalid_type", message: "Type must be view, rating, watchlist_add, watchlist_remove or review", field: "type"}
+	errMovieID          = &refusal{status: http.StatusBadRequest, code: "invalid_movie_id", message: "Movie id must be a positive 64-bit integer", field: "movie_id"}
 	errQuery            = &refusal{status: http.StatusBadRequest, code: "invalid_query", message: "Invalid query string"}
 	errBodyTooLarge     = &refusal{status: http.StatusRequestEntityTooLarge, code: "body_too_large", message: "Request body too large"}
 	errMediaType        = &refusal{status: http.StatusUnsupportedMediaType, code: "unsupported_media_type", message: "Content type must be application/json"}
 	errTimeout          = &refusal{status: http.StatusRequestTimeout, code: "request_timeout", message: "Request took too long to arrive"}
+	errNotReady         = &refusal{status: http.StatusServiceUnavailable, code: "not_ready", message: "Not ready", retryAfter: retryLater, reasons: []string{"the database does not take writes"}}
 	errInternal         = &refusal{status: http.StatusInternalServerError, code: "internal_error", message: "Internal server error"}
 	errBusy             = &refusal{status: http.StatusServiceUnavailable, code: "busy", message: "Too busy, try again", retryAfter: retryLater}
 	errUnavailable      = &refusal{status: http.StatusServiceUnavailable, code: "unavailable", message: "Temporarily unavailable, try again", retryAfter: retryLater}
@@ -87,8 +101,13 @@ var known = []struct { //nolint:gochecknoglobals // a table of constants
 	{usergrain.ErrBusy, errBusy},
 	{usergrain.ErrOutcomeUnknown, errOutcomeUnknown},
 	{usergrain.ErrUnavailable, errUnavailable},
+	{persistence.ErrUpload, errUpload},
+	{persistence.ErrTooLarge, errPhotoTooLarge},
+	{persistence.ErrNotPhoto, &refusal{status: http.StatusUnsupportedMediaType, code: "not_a_photo", message: "The bytes are not such an image"}},
+	{persistence.ErrBusy, errBusy},
 	{auth.ErrBusy, errBusy},
 	{auth.ErrToken, errBadToken},
+	{auth.ErrProvider, errUnavailable},
 	{context.DeadlineExceeded, errUnavailable},
 }
 

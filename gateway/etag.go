@@ -32,7 +32,12 @@ func listTag(cards []*persistence.CachedCard, next string) string {
 		b = binary.BigEndian.AppendUint64(b, uint64(c.Card.ID))
 		b = binary.BigEndian.AppendUint64(b, c.Card.Version)
 	}
-	sum := sha256.Sum256(append(b, next...))
+	return bytesTag(append(b, next...))
+}
+
+// bytesTag returns the ETag of what was encoded.
+func bytesTag(b []byte) string {
+	sum := sha256.Sum256(b)
 	return `"` + hex.EncodeToString(sum[:12]) + `"`
 }
 

@@ -25,6 +25,7 @@ type exchange struct {
 	route  *routeMetrics
 	router *chi.Context
 	token  *auth.Token // set once the caller is authenticated
+	told   told
 }
 
 type exchangeKey struct{}

@@ -1,7 +1,13 @@
 package gateway
 
 import (
+	"encoding/json"
 	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/go-chi/chi/v5"
 
 	"kith/actors/user"
 	"kith/persistence"
@@ -33,3 +39,47 @@ func FieldOf(err error) string {
 	}
 	return ""
 }
+
+// Routes returns every route that is answered, as "METHOD path".
+func (s *Server) Routes() ([]string, error) {
+	var routes []string
+	err := chi.Walk(s.router, func(method, path string, _ http.Handler, _ ...func(http.Handler) http.Handler) error {
+		routes = append(routes, method+" "+path)
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("walk the routes: %w", err)
+	}
+	return routes, nil
+}
+
+// EachOperation is eachOperation.
+func EachOperation(doc *huma.OpenAPI, f func(method, path string, op *huma.Operation)) {
+	eachOperation(doc, f)
+}
+
+// ParseRecord is parseRecord.
+func ParseRecord(raw []byte) (single bool, batch int, err error) {
+	one, many, err := parseRecord(raw)
+	return one != nil, len(many), err
+}
+
+// ParseEvent reads an event of a batch.
+func (s *Server) ParseEvent(raw []byte) (user.Activity, error) {
+	return s.parseRaw(json.RawMessage(raw), s.cfg.Now())
+}
+
+// ParseRoster is parseRoster.
+func ParseRoster(raw string) (limit, offset int, seed string, err error) {
+	a, err := parseRoster(raw)
+	if err != nil {
+		return 0, 0, "", err
+	}
+	return a.Limit, a.Offset, a.Seed, nil
+}
+
+// Satisfiable is satisfiable.
+func Satisfiable(header string, size int64) bool { return satisfiable(header, size) }
+
+// DocsPage is the page at /docs.
+func DocsPage() string { return docsPage }

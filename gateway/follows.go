@@ -115,15 +115,8 @@ type edgesInput struct {
 // to know whether there is another page; the cursor is the place of the last row
 // of this one, so that rows added in front and rows removed move nothing.
 func (s *Server) listUsers(ctx context.Context, in *edgesInput, kind persistence.EdgeKind, list string) (*usersOutput, error) {
-	caller, target, err := s.pair(ctx, in.Username, false)
+	target, page, err := s.openList(ctx, in, user.SectionLists)
 	if err != nil {
-		return nil, err
-	}
-	page, err := pageOf(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if err := s.mustSee(ctx, user.SectionLists, caller, target); err != nil {
 		return nil, err
 	}
 	after, err := s.cursors.openEdge(list, target.Card.ID, page.cursor)
@@ -152,41 +145,55 @@ func (s *Server) listUsers(ctx context.Context, in *edgesInput, kind persistence
 	}
 	// Whoever was deleted since the edges were read.
 	cards = slices.DeleteFunc(cards, func(c *persistence.CachedCard) bool { return c == nil })
+	return answerUsers(ctx, cards, page, next), nil
+}
 
-	out := &usersOutput{Status: http.StatusOK, ETag: listTag(cards, next), Link: page.link(ctx, next)}
-	if unchanged(exchangeOf(ctx).r.Header["If-None-Match"], out.ETag) {
-		out.Status = http.StatusNotModified
-		return out, nil
+// openList is how a list about a user begins: whom it is about, the page, and
+// whether the section may be seen.
+func (s *Server) openList(ctx context.Context, in *edgesInput, section user.Section) (target *persistence.CachedCard, p page, err error) {
+	caller, target, err := s.pair(ctx, in.Username, false)
+	if err != nil {
+		return nil, page{}, err
 	}
-	out.Body = &usersAnswer{cards: cards, next: next}
-	return out, nil
+	if p, err = pageOf(ctx); err != nil {
+		return nil, page{}, err
+	}
+	return target, p, s.mustSee(ctx, section, caller, target)
 }
 
 // mustSee refuses with errPrivate what the caller may not see of target.
 func (s *Server) mustSee(ctx context.Context, section user.Section, caller, target *persistence.CachedCard) error {
-	viewer := user.ViewerStranger
-	switch {
-	case caller.Card.ID == target.Card.ID:
-		viewer = user.ViewerOwner
-	case user.Visible(section, viewer, target.Card.Privacy):
-		return nil // to strangers, so to all: whether the target follows need not be known
-	default:
-		// The target's published view is asked like the caller's in a lookup, but
-		// the target is not activated for somebody else's wish.
-		followed, known := s.cfg.Relations.Follows(target.Card.ID, caller.Card.ID)
-		if !known {
-			r, err := s.relation(ctx, target.Card.ID, caller.Card.ID)
-			if err != nil {
-				return err
-			}
-			followed = r.Following
-		}
-		if followed {
-			viewer = user.ViewerFollowed
-		}
+	viewer, err := s.viewer(ctx, caller, target)
+	if err != nil {
+		return err
 	}
 	if !user.Visible(section, viewer, target.Card.Privacy) {
 		return errPrivate
 	}
 	return nil
+}
+
+// viewer returns how the caller stands to target, as far as it matters: whom the
+// target follows is asked only where the profile is not open to all.
+func (s *Server) viewer(ctx context.Context, caller, target *persistence.CachedCard) (user.Viewer, error) {
+	switch {
+	case caller.Card.ID == target.Card.ID:
+		return user.ViewerOwner, nil
+	case target.Card.Privacy.Profile:
+		return user.ViewerStranger, nil
+	}
+	// The target's published view is asked like the caller's in a lookup, but the
+	// target is not activated for somebody else's wish.
+	followed, known := s.cfg.Relations.Follows(target.Card.ID, caller.Card.ID)
+	if !known {
+		r, err := s.relation(ctx, target.Card.ID, caller.Card.ID)
+		if err != nil {
+			return 0, err
+		}
+		followed = r.Following
+	}
+	if followed {
+		return user.ViewerFollowed, nil
+	}
+	return user.ViewerStranger, nil
 }

@@ -61,9 +61,9 @@ func (s *Server) getReadiness(ctx context.Context, _ *struct{}) (*readinessOutpu
 		if reasons == nil {
 			reasons = []string{}
 		}
-		return nil, &refusal{
-			status: http.StatusServiceUnavailable, code: "not_ready", message: "Not ready", retryAfter: retryLater, reasons: reasons,
-		}
+		refused := *errNotReady
+		refused.reasons = reasons
+		return nil, &refused
 	}
 	return &readinessOutput{Body: &readinessAnswer{Degraded: r.Degraded}}, nil
 }

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"net/http"
 	"net/url"
 	"strconv"
 
@@ -22,6 +23,15 @@ type limitParam string
 func (limitParam) Schema(huma.Registry) *huma.Schema {
 	least, most := 1.0, float64(maxLimit)
 	return &huma.Schema{Type: huma.TypeInteger, Minimum: &least, Maximum: &most, Default: defaultLimit}
+}
+
+// offsetParam is an offset as it was written.
+type offsetParam string
+
+// Schema implements huma.SchemaProvider.
+func (offsetParam) Schema(huma.Registry) *huma.Schema {
+	least := 0.0
+	return &huma.Schema{Type: huma.TypeInteger, Minimum: &least, Default: 0}
 }
 
 // page is what the parameters limit and cursor of a list say. Inputs of lists
@@ -77,6 +87,17 @@ type usersOutput struct {
 	Body   *usersAnswer
 }
 
+// answerUsers answers a page of users, or that the client has it.
+func answerUsers(ctx context.Context, cards []*persistence.CachedCard, p page, next string) *usersOutput {
+	out := &usersOutput{Status: http.StatusOK, ETag: listTag(cards, next), Link: p.link(ctx, next)}
+	if unchanged(exchangeOf(ctx).r.Header["If-None-Match"], out.ETag) {
+		out.Status = http.StatusNotModified
+		return out
+	}
+	out.Body = &usersAnswer{cards: cards, next: next}
+	return out
+}
+
 // usersAnswer is {status,users,count,next_cursor}.
 type usersAnswer struct {
 	Status success `json:"status"`
@@ -89,16 +110,21 @@ type usersAnswer struct {
 }
 
 func (a *usersAnswer) appendJSON(b []byte) []byte {
-	b = append(b, openSuccess+`,"users":[`...)
-	for i, c := range a.cards {
+	b = appendCards(append(b, openSuccess+`,"users":`...), a.cards)
+	b = append(b, `,"count":`...)
+	b = strconv.AppendInt(b, int64(len(a.cards)), 10)
+	return append(appendNext(b, a.next), '}')
+}
+
+func appendCards(b []byte, cards []*persistence.CachedCard) []byte {
+	b = append(b, '[')
+	for i, c := range cards {
 		if i > 0 {
 			b = append(b, ',')
 		}
 		b = append(b, c.JSON...)
 	}
-	b = append(b, `],"count":`...)
-	b = strconv.AppendInt(b, int64(len(a.cards)), 10)
-	return append(appendNext(b, a.next), '}')
+	return append(b, ']')
 }
 
 // appendNext appends the next_cursor of a page.

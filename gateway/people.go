@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -114,6 +115,37 @@ func (p *people) named(ctx context.Context, username string, c *persistence.Cach
 	return p.load(ctx, "name "+username, func(ctx context.Context) (*user.Account, error) {
 		return p.directory.ByUsername(ctx, username)
 	})
+}
+
+// allNamed returns the cards of those of names that somebody bears, in their
+// order. The cache is asked once for all whose names it knows.
+func (p *people) allNamed(ctx context.Context, names []string) ([]*persistence.CachedCard, error) {
+	var (
+		known []string
+		hints []user.ID
+	)
+	for _, raw := range names {
+		name, err := user.ParseUsername(raw)
+		if err != nil || user.Reserved(name) {
+			continue // nobody bears it
+		}
+		known, hints = append(known, name), append(hints, p.hint(ctx, name))
+	}
+	if len(known) == 0 {
+		return nil, nil
+	}
+	cards := make([]*persistence.CachedCard, 0, len(known))
+	for i, found := range p.cached(ctx, hints) {
+		c, err := p.named(ctx, known[i], found)
+		switch {
+		case errors.Is(err, persistence.ErrNotFound):
+		case err != nil:
+			return nil, err
+		default:
+			cards = append(cards, c)
+		}
+	}
+	return cards, nil
 }
 
 // all returns the cards of ids, in their order; nil where there is no user.

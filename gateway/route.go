@@ -14,6 +14,8 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humachi"
 	"github.com/go-chi/chi/v5"
+
+	"kith/gateway/limits"
 )
 
 // route is one operation of the API. Its OpenAPI description is made from it and
@@ -29,6 +31,7 @@ type route struct {
 	status      int // of success; 0 means 200
 	public      bool
 	deprecated  bool
+	hidden      bool // not described
 	// also are statuses of success beside status.
 	also []int
 	// errors are the statuses that this route refuses with, beside those that
@@ -56,6 +59,7 @@ func handle[I, O any](s *Server, rt route, h func(context.Context, *I) (*O, erro
 	})
 	// huma describes one success; others have the same body.
 	described := describe(s.api.OpenAPI(), rt)
+	s.describeLimits(rt, described)
 	for _, status := range rt.also {
 		if status != http.StatusNotModified {
 			described.Responses[strconv.Itoa(status)].Content = described.Responses[strconv.Itoa(op.DefaultStatus)].Content
@@ -85,21 +89,35 @@ func handleBody[I, B, O any](s *Server, rt route, h func(context.Context, *I, *B
 	}
 }
 
+// handleStream adds a route whose handler writes its success by itself. What it
+// answers is for its caller to describe.
+func handleStream[I any](s *Server, rt route, h func(*exchange, *I) error) {
+	if rt.status == 0 {
+		rt.status = http.StatusOK
+	}
+	huma.Register(s.api, s.operation(rt), func(ctx context.Context, in *I) (*huma.StreamResponse, error) {
+		return &huma.StreamResponse{Body: func(huma.Context) {
+			if err := h(exchangeOf(ctx), in); err != nil {
+				s.refuse(ctx, err)
+			}
+		}}, nil
+	})
+}
+
 func (s *Server) operation(rt route) huma.Operation {
 	m := s.metrics.route(rt.path, rt.method)
+	scope := s.scope(rt)
 	op := huma.Operation{
 		Method: rt.method, Path: rt.path, OperationID: rt.id, Tags: []string{rt.tag},
-		Summary: rt.summary, Description: rt.description, DefaultStatus: rt.status, Deprecated: rt.deprecated,
+		Summary: rt.summary, Description: rt.description, DefaultStatus: rt.status, Deprecated: rt.deprecated, Hidden: rt.hidden,
 		SkipValidateParams: true, SkipValidateBody: true,
 		Responses: s.responses(rt),
 		Middlewares: huma.Middlewares{func(ctx huma.Context, next func(huma.Context)) {
 			x := exchangeOf(ctx.Context())
 			x.route = m
-			if !rt.public {
-				if err := s.authenticate(x); err != nil {
-					s.refuse(ctx.Context(), err)
-					return
-				}
+			if err := s.admit(x, scope, rt.public); err != nil {
+				s.refuse(ctx.Context(), err)
+				return
 			}
 			next(ctx)
 		}},
@@ -123,6 +141,9 @@ func (s *Server) responses(rt route) map[string]*huma.Response {
 	statuses := append([]int{http.StatusInternalServerError, http.StatusServiceUnavailable}, rt.errors...)
 	if !rt.public {
 		statuses = append(statuses, http.StatusUnauthorized)
+	}
+	if s.scope(rt) != limits.None {
+		statuses = append(statuses, http.StatusTooManyRequests)
 	}
 	schemas := s.api.OpenAPI().Components.Schemas
 	envelope := schemas.Schema(reflect.TypeFor[failure](), true, "")

@@ -23,6 +23,7 @@ import (
 	"kith/actors/user"
 	"kith/actors/usergrain"
 	"kith/gateway/auth"
+	"kith/gateway/limits"
 	"kith/persistence"
 )
 
@@ -32,6 +33,8 @@ type Grains interface {
 	Register(ctx context.Context, r usergrain.Registration) (usergrain.Result, error)
 	// Do sends a command to a user. Sending it again is safe.
 	Do(ctx context.Context, id user.ID, c user.Command) (usergrain.Result, error)
+	// RecordActivities records behaviour events of a user, each refused for itself.
+	RecordActivities(ctx context.Context, id user.ID, activities []user.Activity) ([]usergrain.ActivityResult, error)
 }
 
 // Relations says who follows whom, as far as is known here without asking
@@ -50,6 +53,12 @@ type Config struct {
 	Edges       persistence.Edges
 	Credentials persistence.Credentials
 	Cards       persistence.Cards
+	Activities  persistence.Activities
+	Search      persistence.Search
+	Shuffle     Shuffle
+	// Blobs keeps photos. One that is a persistence.HostedBlobs is served here, and
+	// its upload URLs must lead to PathUploads.
+	Blobs persistence.Blobs
 
 	// Secret signs tokens and cursors: at least auth.MinSecret bytes.
 	Secret []byte
@@ -58,6 +67,12 @@ type Config struct {
 	AccessTTL, RefreshTTL time.Duration
 	// PasswordCost is what new hashes cost. Default auth.DefaultCost.
 	PasswordCost auth.Cost
+
+	// Provider verifies tokens of an outside identity provider; nil: there is none.
+	// Run of the Server runs it.
+	Provider *auth.Provider
+	// Limits says how often clients may ask; nil: as often as they like.
+	Limits *limits.Gate
 
 	// Ready says whether the parts that the server cannot do without are there.
 	Ready func(ctx context.Context) Readiness
@@ -75,7 +90,8 @@ type Config struct {
 	Rand io.Reader
 }
 
-// Server answers HTTP. It may be used concurrently, and starts no goroutine.
+// Server answers HTTP. It may be used concurrently. Only Run starts goroutines,
+// and waits for them.
 type Server struct {
 	cfg       Config
 	router    *chi.Mux
@@ -83,9 +99,11 @@ type Server struct {
 	metrics   *metrics
 	unmatched map[string]*routeMetrics // by method
 	tokens    *auth.Tokens
+	ended     *auth.Ended
 	passwords *auth.Passwords
 	cursors   *cursors
 	people    *people
+	described func() ([]byte, error) // the description, encoded once
 
 	idPrefix string
 	idNext   atomic.Uint64
@@ -96,6 +114,9 @@ type Server struct {
 func New(cfg Config) (*Server, error) {
 	if cfg.Grains == nil || cfg.Relations == nil || cfg.Directory == nil || cfg.Edges == nil || cfg.Credentials == nil || cfg.Cards == nil {
 		return nil, errors.New("gateway: a server needs grains, relations, a directory, edges, credentials and cards")
+	}
+	if cfg.Activities == nil || cfg.Search == nil || cfg.Shuffle == nil || cfg.Blobs == nil {
+		return nil, errors.New("gateway: a server needs activities, a search, a shuffle and blobs")
 	}
 	if cfg.Ready == nil || cfg.Logger == nil {
 		return nil, errors.New("gateway: a server needs a readiness and a logger")
@@ -118,7 +139,11 @@ func New(cfg Config) (*Server, error) {
 	if cfg.Rand == nil {
 		cfg.Rand = rand.Reader
 	}
-	tokens, err := auth.New(auth.Config{Secret: cfg.Secret, Now: cfg.Now})
+	tokens, err := auth.New(auth.Config{Secret: cfg.Secret, Provider: cfg.Provider, Now: cfg.Now, Rand: cfg.Rand})
+	if err != nil {
+		return nil, fmt.Errorf("gateway: %w", err)
+	}
+	ended, err := auth.NewEnded(auth.EndedConfig{Store: cfg.Credentials, Logger: cfg.Logger, Registerer: cfg.Registerer, Now: cfg.Now})
 	if err != nil {
 		return nil, fmt.Errorf("gateway: %w", err)
 	}
@@ -133,7 +158,7 @@ func New(cfg Config) (*Server, error) {
 	m := newMetrics(cfg.Registerer)
 	s := &Server{
 		cfg: cfg, router: chi.NewMux(), metrics: m, unmatched: make(map[string]*routeMetrics),
-		tokens: tokens, passwords: passwords, cursors: newCursors(cfg.Secret),
+		tokens: tokens, ended: ended, passwords: passwords, cursors: newCursors(cfg.Secret),
 		people:   newPeople(cfg.Directory, cfg.Cards, m),
 		idPrefix: hex.EncodeToString(prefix) + "-",
 		states:   sync.Pool{New: func() any { return chi.NewRouteContext() }},
@@ -146,13 +171,44 @@ func New(cfg Config) (*Server, error) {
 	s.api = newAPI(s.router, cfg.Version)
 	s.addHealth()
 	s.addAccounts()
+	s.addSessions()
 	s.addUsers()
+	s.addAvailability()
+	s.addRoster()
+	s.addSearch()
+	s.addPhotos()
+	s.addProfile()
 	s.addFollows()
+	s.addFollowed()
+	s.addRelationships()
+	s.addEvents()
+	s.addDocs()
+	s.described = sync.OnceValues(s.encodeDescription)
+	if err := s.complete(); err != nil {
+		return nil, err
+	}
 	return s, nil
 }
 
 // Handler returns what the public listener serves.
 func (s *Server) Handler() http.Handler { return http.HandlerFunc(s.serve) }
+
+// Run keeps up to date what is known of callers until ctx ends: which sessions
+// have ended, and the keys of an outside provider. Without it, sessions that end
+// elsewhere are not heard of.
+func (s *Server) Run(ctx context.Context) error {
+	runs := []func(context.Context) error{s.ended.Run}
+	if s.cfg.Provider != nil {
+		runs = append(runs, s.cfg.Provider.Run)
+	}
+	errs := make([]error, len(runs))
+	var wg sync.WaitGroup
+	for i, run := range runs {
+		wg.Go(func() { errs[i] = run(ctx) })
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
 
 // OpenAPI returns the description of the API, to be read only.
 func (s *Server) OpenAPI() *huma.OpenAPI { return s.api.OpenAPI() }

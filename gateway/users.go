@@ -90,8 +90,12 @@ func (s *Server) pair(ctx context.Context, raw string, aboutCaller bool) (caller
 		ids = append(ids, hint)
 	}
 	cards := s.people.cached(ctx, ids)
-	if caller, err = s.people.resolve(ctx, id, cards[0]); err != nil {
-		return nil, nil, notFoundIs(err, goneIs(aboutCaller))
+	caller, err = s.people.resolve(ctx, id, cards[0])
+	if errors.Is(err, persistence.ErrNotFound) {
+		caller, err = s.gone(ctx, token, aboutCaller)
+	}
+	if err != nil {
+		return nil, nil, err
 	}
 	if caller.Card.Username == name {
 		return caller, caller, nil
@@ -228,7 +232,7 @@ func (s *Server) updateSelf(ctx context.Context, _ *struct{}, in *profileBody) (
 	c := user.UpdateProfile{At: s.cfg.Now()}
 	if err := errors.Join(
 		parseInto(&c.Name, in.Name, user.ParseName),
-		parseInto(&c.Picture, in.Picture, func(p string) (string, error) { return user.ParsePicture(p, caller.Card.UID) }),
+		s.parsePicture(ctx, &c.Picture, in.Picture, caller.Card.UID),
 		parseInto(&c.Role, in.Role, user.ParseRole),
 		parseInto(&c.Bio, in.Bio, user.ParseBio),
 		parseInto(&c.Email, in.Email, user.ParseEmail),

@@ -73,7 +73,7 @@ func TestUsernamesOfPaths(t *testing.T) {
 		}
 	}
 	for _, path := range []string{
-		"/users/nobody", "/users/ab", "/users/list", "/users/bob-99", "/users/bob%2F99", "/users/bob%00", "/users/%FF%FE", "/users/%F0%9F%98%80abc",
+		"/users/nobody", "/users/ab", "/users/admin", "/users/bob-99", "/users/bob%2F99", "/users/bob%00", "/users/%FF%FE", "/users/%F0%9F%98%80abc",
 		"/users/" + strings.Repeat("a", 31), "/users/%E2%84%AAith", "/users/" + strings.Repeat("a", 5000), "/users/..%2Fself",
 	} {
 		w.get(t, token, path).refused(t, 404, "user_not_found", "User not found")
@@ -180,6 +180,7 @@ func TestUpdateChangesWhatIsGiven(t *testing.T) {
 	is(put(`{"name":"Newer"}`), "username", "alice")
 	is(put(`{"role":"creator"}`), "role", "creator")
 	is(put(`{"profile_picture":"https://example.com/a.jpg"}`), "profile_picture", "https://example.com/a.jpg")
+	w.photos["ProfileProto/users/00000000000000000000000000000001.jpg"] = photo{bytes: []byte(jpegBytes)}
 	is(put(`{"profile_picture":"ProfileProto/users/00000000000000000000000000000001.jpg"}`), "name", "Newer")
 	is(put(`{"profile_picture":""}`), "profile_picture", "")
 	got := put(`{"bio":"two\nlines\tand a tab","email":" Alice@Example.com "}`)

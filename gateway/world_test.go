@@ -35,6 +35,14 @@ type world struct {
 	hashes    map[user.ID]string
 	edges     map[persistence.EdgeKind]map[user.ID][]persistence.Edge
 	sessions  []persistence.Session
+	ended     []persistence.EndedSession
+	identity  map[string]user.ID // users of an outside provider
+	journals  journals
+	photos    map[string]photo
+	claimed   map[string]user.ID // names that somebody is about to register
+	maxScan   int                // events that a page looks at; 0: all
+	stale     bool               // the shuffle has not heard of deletions
+	afterPut  func()             // runs while a photo is being stored
 	effects   []effect
 	now       time.Time
 	views     map[user.ID]bool // activated grains, which publish a view
@@ -69,8 +77,11 @@ func newWorld(tb testing.TB) *world {
 	tb.Helper()
 	w := &world{
 		states: map[user.ID]*user.State{}, hashes: map[user.ID]string{}, views: map[user.ID]bool{},
-		edges: map[persistence.EdgeKind]map[user.ID][]persistence.Edge{persistence.EdgeFollowing: {}, persistence.EdgeFollowers: {}},
-		now:   time.Date(2024, 1, 15, 10, 30, 0, 0, time.UTC), ready: gateway.Readiness{Ready: true},
+		identity: map[string]user.ID{}, journals: journals{}, photos: map[string]photo{}, claimed: map[string]user.ID{},
+		edges: map[persistence.EdgeKind]map[user.ID][]persistence.Edge{
+			persistence.EdgeFollowing: {}, persistence.EdgeFollowers: {}, persistence.EdgeCrew: {}, persistence.EdgeStudios: {},
+		},
+		now: time.Date(2024, 1, 15, 10, 30, 0, 0, time.UTC), ready: gateway.Readiness{Ready: true},
 		registry: prometheus.NewRegistry(), log: &log{},
 	}
 	w.cards.byID, w.cards.byName = map[user.ID]*persistence.CachedCard{}, map[string]user.ID{}
@@ -89,6 +100,7 @@ func newWorld(tb testing.TB) *world {
 func (w *world) config() gateway.Config {
 	return gateway.Config{
 		Grains: grains{w}, Relations: relations{w}, Directory: directory{w: w}, Edges: edges{w}, Credentials: credentials{w}, Cards: cachedCards{w},
+		Activities: activities{w}, Search: searched{w}, Shuffle: shuffle{w}, Blobs: blobs{w},
 		Secret: []byte(secret), PasswordCost: cheap(),
 		Ready:      func(context.Context) gateway.Readiness { return w.ready },
 		Logger:     slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
@@ -185,7 +197,13 @@ func (g grains) Register(_ context.Context, r usergrain.Registration) (usergrain
 			return usergrain.Result{}, &persistence.TakenError{Claim: persistence.Claim{Kind: persistence.ClaimEmail, Value: r.Email}}
 		}
 	}
+	if r.Identity != "" && w.states[w.identity[r.Identity]] != nil && w.states[w.identity[r.Identity]].Registered() {
+		return usergrain.Result{}, &persistence.TakenError{Claim: persistence.Claim{Kind: persistence.ClaimIdentity, Value: r.Identity}}
+	}
 	id := user.ID(len(w.states) + 1)
+	if r.Identity != "" {
+		w.identity[r.Identity] = id
+	}
 	var uid user.UID
 	binary.BigEndian.PutUint64(uid[8:], uint64(id))
 	s := &user.State{}
@@ -215,6 +233,10 @@ func (g grains) Do(_ context.Context, id user.ID, c user.Command) (usergrain.Res
 	if s == nil {
 		s = &user.State{}
 	}
+	if del, ok := c.(user.DeleteActivity); ok {
+		s.Learn(del.EventID, w.journals.status(id, del.EventID))
+		defer s.Forget()
+	}
 	return w.apply(s, c)
 }
 
@@ -226,6 +248,7 @@ func (w *world) apply(s *user.State, c user.Command) (usergrain.Result, error) {
 	}
 	for _, e := range events {
 		s.Apply(e)
+		w.journals.add(s, e)
 		switch e := e.(type) { //nolint:gochecksumtype // the rest changes no edges
 		case user.Followed:
 			w.edge(persistence.EdgeFollowing, s.ID, persistence.Edge{ID: uint64(e.Target), At: e.At})
@@ -237,6 +260,14 @@ func (w *world) apply(s *user.State, c user.Command) (usergrain.Result, error) {
 			w.edge(persistence.EdgeFollowers, s.ID, persistence.Edge{ID: uint64(e.Source), At: e.FollowedAt})
 		case user.FollowerRemoved:
 			w.edge(persistence.EdgeFollowers, s.ID, persistence.Edge{ID: uint64(e.Source), Removed: true})
+		case user.CrewFollowed:
+			w.edge(persistence.EdgeCrew, s.ID, persistence.Edge{ID: uint64(e.Crew), At: e.At})
+		case user.CrewUnfollowed:
+			w.edge(persistence.EdgeCrew, s.ID, persistence.Edge{ID: uint64(e.Crew), Removed: true})
+		case user.StudioFollowed:
+			w.edge(persistence.EdgeStudios, s.ID, persistence.Edge{ID: uint64(e.Studio), At: e.At})
+		case user.StudioUnfollowed:
+			w.edge(persistence.EdgeStudios, s.ID, persistence.Edge{ID: uint64(e.Studio), Removed: true})
 		}
 	}
 	account := s.Account()
@@ -354,7 +385,8 @@ func (e edges) List(_ context.Context, kind persistence.EdgeKind, id user.ID, af
 	})
 	list = slices.DeleteFunc(list, func(edge persistence.Edge) bool {
 		s := e.w.states[user.ID(edge.ID)]
-		return s == nil || !s.Registered() ||
+		isUser := kind == persistence.EdgeFollowing || kind == persistence.EdgeFollowers
+		return isUser && (s == nil || !s.Registered()) ||
 			after != (persistence.EdgeCursor{}) && newest(persistence.EdgeCursor{At: edge.At, ID: edge.ID}, after) <= 0
 	})
 	return list[:min(limit, len(list))], nil
@@ -494,6 +526,11 @@ type reply struct {
 
 func (w *world) call(tb testing.TB, c call) reply {
 	tb.Helper()
+	return w.send(tb, c.request(tb))
+}
+
+func (c call) request(tb testing.TB) *http.Request {
+	tb.Helper()
 	var body io.Reader
 	if c.body != "" {
 		body = strings.NewReader(c.body)
@@ -508,7 +545,15 @@ func (w *world) call(tb testing.TB, c call) reply {
 	for i := 0; i < len(c.header); i += 2 {
 		r.Header.Set(c.header[i], c.header[i+1])
 	}
-	return w.send(tb, r)
+	return r
+}
+
+// raw is call for answers that are no JSON.
+func (w *world) raw(tb testing.TB, c call) *httptest.ResponseRecorder {
+	tb.Helper()
+	got := httptest.NewRecorder()
+	w.handler.ServeHTTP(got, c.request(tb))
+	return got
 }
 
 func (w *world) send(tb testing.TB, r *http.Request) reply {

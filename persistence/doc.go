@@ -6,12 +6,16 @@
 //   - directory.go: Directory. Users by id, uid and name; ids; unique claims.
 //   - edges.go: Edges. Follow lists, read in pages.
 //   - credentials.go: Credentials. Password hashes and sessions.
+//   - limits.go: Limits. How often something may happen.
 //   - cards.go: Cards. The cache of cards.
 //   - activity.go: Activities. Behaviour events, read in pages.
 //   - roster.go: Roster. Users by id, whether or not they are still there.
 //   - broker.go: BrokerLedger. How far the embedded broker had come.
+//   - search.go: Search. Users by the beginnings of their names.
+//   - live.go: LiveUsers. Who exists, and the lane heads that belong to it.
+//   - blobs.go: Blobs, HostedBlobs. Uploaded photos.
 //
-// The engines live below, one folder each (sqlite, memory); each passes the
+// The engines live below, one folder each (sqlite, memory, disk); each passes the
 // suite of its contract in persistencetest. The engine-independent parts of the
 // write path live in lanes.
 //

@@ -84,17 +84,26 @@ func (s *State) recent(id string) int {
 
 // passed notes the highest position applied of a source lane.
 func (s *State) passed(lane uint8, pos uint64) {
-	i, found := slices.BinarySearchFunc(s.Applied, lane, func(m LaneMark, lane uint8) int { return cmp.Compare(m.Lane, lane) })
-	if !found {
-		s.Applied = slices.Insert(s.Applied, i, LaneMark{Lane: lane})
+	i, found := s.findMark(lane)
+	if found {
+		s.Applied[i] = max(s.Applied[i], NewLaneMark(lane, pos))
+		return
 	}
-	s.Applied[i].Pos = max(s.Applied[i].Pos, pos)
+	if len(s.Applied) == cap(s.Applied) {
+		// Insert would double: most users hear from few lanes, and users are many.
+		s.Applied = append(make([]LaneMark, 0, len(s.Applied)+4), s.Applied...)
+	}
+	s.Applied = slices.Insert(s.Applied, i, NewLaneMark(lane, pos))
 }
 
 // applied reports whether the effect at pos of a source lane was applied.
 func (s *State) applied(lane uint8, pos uint64) bool {
-	i, found := slices.BinarySearchFunc(s.Applied, lane, func(m LaneMark, lane uint8) int { return cmp.Compare(m.Lane, lane) })
-	return found && pos <= s.Applied[i].Pos
+	i, found := s.findMark(lane)
+	return found && pos <= s.Applied[i].Pos()
+}
+
+func (s *State) findMark(lane uint8) (int, bool) {
+	return slices.BinarySearchFunc(s.Applied, lane, func(m LaneMark, lane uint8) int { return cmp.Compare(m.Lane(), lane) })
 }
 
 // Registered reports whether somebody registered at this id, and is still there.

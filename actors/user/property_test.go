@@ -193,9 +193,9 @@ func TestApplyIsTotal(t *testing.T) {
 				t.Fatalf("newest time went from %v to %v, updated at %v", before, s.LastAt, s.UpdatedAt)
 			case len(s.Recent) > user.MaxRecent:
 				t.Fatalf("%d recent ids", len(s.Recent))
-			case !slices.IsSortedFunc(s.Applied, func(a, b user.LaneMark) int { return int(a.Lane) - int(b.Lane) }):
+			case !slices.IsSortedFunc(s.Applied, func(a, b user.LaneMark) int { return int(a.Lane()) - int(b.Lane()) }):
 				t.Fatalf("lanes out of order: %v", s.Applied)
-			case !s.Deleted && slices.ContainsFunc(passed, func(m user.LaneMark) bool { return position(&s, m.Lane) < m.Pos }):
+			case !s.Deleted && slices.ContainsFunc(passed, func(m user.LaneMark) bool { return position(&s, m.Lane()) < m.Pos() }):
 				t.Fatalf("a position went back: from %v to %v", passed, s.Applied)
 			}
 		}
@@ -215,8 +215,8 @@ func TestApplyIsTotal(t *testing.T) {
 
 func position(s *user.State, lane uint8) uint64 {
 	for _, m := range s.Applied {
-		if m.Lane == lane {
-			return m.Pos
+		if m.Lane() == lane {
+			return m.Pos()
 		}
 	}
 	return 0

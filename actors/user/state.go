@@ -43,11 +43,25 @@ type State struct {
 	known map[string]EventStatus
 }
 
-// LaneMark is a position in a lane of the journal.
-type LaneMark struct {
-	Lane uint8
-	Pos  uint64
+// LaneMark is a position in a lane of the journal, in 8 bytes: of one lane, the
+// greater mark is the higher position.
+type LaneMark uint64
+
+// maxPos is the highest position that a LaneMark holds: at a million records a
+// second a lane reaches it in two thousand years.
+const maxPos = 1<<56 - 1
+
+// NewLaneMark returns the mark of a position in a lane. A position above what a
+// mark holds is taken for the highest that it does.
+func NewLaneMark(lane uint8, pos uint64) LaneMark {
+	return LaneMark(uint64(lane)<<56 | min(pos, maxPos))
 }
+
+// Lane returns the lane of m.
+func (m LaneMark) Lane() uint8 { return uint8(m >> 56) } //nolint:gosec // the highest 8 of 64 bits
+
+// Pos returns the position of m.
+func (m LaneMark) Pos() uint64 { return uint64(m) & maxPos }
 
 // RecentEvent is an event id that was recorded, and perhaps deleted since.
 type RecentEvent struct {

@@ -12,13 +12,15 @@ type Registration struct {
 	Name         string
 	Email        string // "" for none
 	PasswordHash string // "" for none
+	Identity     string // of an outside provider, issuer and subject; "" for none
 }
 
 // Result is what a command did.
 type Result struct {
 	// Changed is false when the command was already satisfied.
 	Changed bool
-	// Account is the committed account after the command.
+	// Account is the committed account after the command; zero when the user is
+	// deleted.
 	Account user.Account
 }
 

@@ -62,8 +62,8 @@ func NewClient(cfg ClientConfig) (*Client, error) {
 	return &Client{cfg: cfg, warm: make(chan user.ID, maxWarm), warming: make(map[user.ID]struct{})}, nil
 }
 
-// Register makes an account. It returns a *persistence.TakenError when a name is
-// taken. After ErrOutcomeUnknown the account may exist; its names are free again
+// Register makes an account. It returns a *persistence.TakenError when a name,
+// or the identity, is taken. After ErrOutcomeUnknown the account may exist; its names are free again
 // within minutes if it does not.
 func (c *Client) Register(ctx context.Context, r Registration) (Result, error) {
 	id, err := c.newID(ctx)
@@ -78,8 +78,11 @@ func (c *Client) Register(ctx context.Context, r Registration) (Result, error) {
 	if r.Email != "" {
 		claims = append(claims, persistence.Claim{Kind: persistence.ClaimEmail, Value: user.EmailKey(r.Email)})
 	}
+	if r.Identity != "" {
+		claims = append(claims, persistence.Claim{Kind: persistence.ClaimIdentity, Value: r.Identity})
+	}
 	m := &kithv1.Command{Command: &kithv1.Command_Register{Register: &kithv1.Register{
-		Uid: uid[:], Username: r.Username, Name: r.Name, Email: r.Email, PasswordHash: r.PasswordHash,
+		Uid: uid[:], Username: r.Username, Name: r.Name, Email: r.Email, PasswordHash: r.PasswordHash, Identity: r.Identity,
 	}}}
 	return c.withClaims(ctx, id, claims, m)
 }

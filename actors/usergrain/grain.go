@@ -76,6 +76,7 @@ type request struct {
 	commands []user.Command
 	effects  bool   // a Deliver: answered once, for all commands
 	password string // hash, of a registration
+	identity string // of an outside provider, of a registration
 }
 
 // Init implements kithv1.User: it asks for the state. Nothing can be answered
@@ -121,7 +122,7 @@ func (g *Grain) Execute(m *kithv1.Command, _ func(*kithv1.Result), _ func(error)
 	if err != nil {
 		return pcluster.NewGrainErrorResponse(pcluster.ErrorReason_INVALID_ARGUMENT, err.Error())
 	}
-	g.accept(request{sender: ctx.Sender(), commands: commands, password: m.GetRegister().GetPasswordHash()})
+	g.accept(request{sender: ctx.Sender(), commands: commands, password: m.GetRegister().GetPasswordHash(), identity: m.GetRegister().GetIdentity()})
 	return nil
 }
 
@@ -281,6 +282,9 @@ func (g *Grain) consider(t *turn, r *request) {
 	if r.password != "" && answer.changed {
 		t.row.PasswordHash = r.password
 	}
+	if answer.changed {
+		t.claim(persistence.ClaimIdentity, r.identity)
+	}
 	t.replies = append(t.replies, answer)
 }
 
@@ -384,7 +388,7 @@ func (g *Grain) reply(t *turn) {
 		case len(r.commands) == 0:
 			g.answer(r, &kithv1.Activated{})
 		default:
-			if account == nil {
+			if account == nil && g.state.Registered() { // a tombstone has none
 				committed := g.state.Account()
 				account = accountToProto(&committed)
 			}

@@ -406,6 +406,11 @@ func TestTombstone(t *testing.T) {
 		if err := w.Client.Deliver(t.Context(), ada.ID, []usergrain.Effect{{Source: 9, Lane: 9, Pos: 2, Removed: true}}); err != nil {
 			t.Errorf("a follower less: %v", err)
 		}
+		for _, c := range []user.Command{user.Sever{Gone: 9}, user.Delete{}} { // satisfied
+			if r, err := w.Client.Do(t.Context(), ada.ID, c); err != nil || r.Changed {
+				t.Errorf("%T: %+v, error %v", c, r, err)
+			}
+		}
 		w.Stop()
 		w = world.Start(t, world.Options{Path: path}) // from the tombstone
 	}

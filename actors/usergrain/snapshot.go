@@ -28,7 +28,7 @@ func EncodeSnapshot(s *user.State) ([]byte, error) {
 		m.Preferences = preferencesToProto(*s.Preferences)
 	}
 	for _, a := range s.Applied {
-		m.Applied = append(m.Applied, &kithv1.LaneMark{Lane: uint32(a.Lane), Pos: a.Pos})
+		m.Applied = append(m.Applied, &kithv1.LaneMark{Lane: uint32(a.Lane()), Pos: a.Pos()})
 	}
 	for _, r := range s.Recent {
 		m.Recent = append(m.Recent, &kithv1.RecentEvent{Id: r.ID, Erased: r.Erased})
@@ -76,8 +76,11 @@ func DecodeSnapshot(b []byte) (user.State, error) {
 	if s.Studios, err = user.DecodeSet[int64](m.GetStudios()); err != nil {
 		return user.State{}, fmt.Errorf("decode snapshot: studios: %w", err)
 	}
+	if n := len(m.GetApplied()); n > 0 {
+		s.Applied = make([]user.LaneMark, 0, n)
+	}
 	for _, a := range m.GetApplied() {
-		s.Applied = append(s.Applied, user.LaneMark{Lane: uint8(a.GetLane()), Pos: a.GetPos()}) //nolint:gosec // checkSnapshot has seen it
+		s.Applied = append(s.Applied, user.NewLaneMark(uint8(a.GetLane()), a.GetPos())) //nolint:gosec // checkSnapshot has seen it
 	}
 	for _, r := range m.GetRecent() {
 		s.Recent = append(s.Recent, user.RecentEvent{ID: r.GetId(), Erased: r.GetErased()})

@@ -35,7 +35,7 @@ func goldenState() *user.State {
 		Preferences: &user.Preferences{FavGenres: []int64{3, 1}, AdultContent: true, Notifications: map[string]bool{"email": false, "push": true}, Language: "pt-BR"},
 		Streams:     5, Videos: 6,
 		CreatedAt: goldenTime, UpdatedAt: goldenTime.Add(time.Second), LastAt: goldenTime.Add(time.Minute),
-		Applied: []user.LaneMark{{Lane: 0, Pos: 1}, {Lane: 63, Pos: 1 << 40}},
+		Applied: []user.LaneMark{user.NewLaneMark(0, 1), user.NewLaneMark(63, 1<<40)},
 		Recent:  []user.RecentEvent{{ID: "e-1"}, {ID: "e-2", Erased: true}},
 	}
 	for _, id := range []user.ID{1, 2, 300, math.MaxInt64} {

@@ -29,6 +29,9 @@ type operator interface {
 // the server that runs on it, or else on the data itself, with key as the key of
 // tokens (empty: the one in the data dir).
 func withOperator(ctx context.Context, s storage, key secret, f func(operator) error) (err error) {
+	if err := s.check(); err != nil {
+		return err
+	}
 	socket := filepath.Join(s.DataDir, socketFile)
 	if conn, dialErr := (&net.Dialer{}).DialContext(ctx, "unix", socket); dialErr == nil {
 		_ = conn.Close() // it only shows that somebody is there

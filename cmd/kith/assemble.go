@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"time"
 
 	pcluster "github.com/asynkron/protoactor-go/cluster"
@@ -16,11 +17,11 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"kith/actors/cluster"
-	"kith/actors/user"
 	"kith/actors/usergrain"
 	"kith/gateway"
 	"kith/gateway/auth"
 	"kith/persistence"
+	"kith/persistence/disk"
 	"kith/persistence/lanes"
 	"kith/persistence/memory"
 	"kith/persistence/sqlite"
@@ -31,6 +32,7 @@ const (
 	lease          = 10 * time.Second
 	maxActivations = 500_000
 	cardBytes      = 256 << 20
+	photosDir      = "photos" // in the data dir
 	// drain is how long requests in flight may take after a SIGTERM; grace is how
 	// long everything may take.
 	drain = 20 * time.Second
@@ -96,8 +98,19 @@ func assemble(ctx context.Context, s *settings, d *dataDir, logger *slog.Logger)
 		return nil, fmt.Errorf("make tokens: %w", err)
 	}
 	p.admin(ctx, d, &localOperator{directory: db, audit: db, tokens: tokens})
+	live, err := lanes.NewLive(ctx, lanes.LiveConfig{Users: db, Journal: db, Committer: committer, Logger: logger, Registerer: registry})
+	if err != nil {
+		return nil, fmt.Errorf("make the list of users: %w", err)
+	}
+	p.add("list of users", live.Run)
+	photos, err := disk.New(disk.Config{Dir: d.file(photosDir), Base: p.publicURL(s) + gateway.PathUploads, Secret: secret, Registerer: registry})
+	if err != nil {
+		return nil, fmt.Errorf("open the photos: %w", err)
+	}
+	p.closes = append(p.closes, photos.Close)
 	server, err := gateway.New(gateway.Config{ //nolint:contextcheck // requests bring their own
 		Grains: client, Relations: client, Directory: db, Edges: db, Credentials: db, Cards: cards,
+		Activities: db, Search: db, Shuffle: live, Blobs: photos,
 		Secret: secret, AccessTTL: s.AccessTTL.duration(), RefreshTTL: s.RefreshTTL.duration(),
 		Ready: readiness(committer), Logger: logger, Registerer: registry, Gatherer: registry, Version: version(),
 	})
@@ -120,12 +133,23 @@ func (p *process) listen(ctx context.Context, s *settings) error {
 			return fmt.Errorf("cannot listen on %s=%s: %w; choose another address, or stop what uses it", l.setting, l.addr, errors.Unwrap(err))
 		}
 		*l.to = listener
-		p.closes = append(p.closes, func() error {
-			if err := listener.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
-				return fmt.Errorf("close a listener: %w", err)
-			}
-			return nil
-		})
+		p.closes = append(p.closes, func() error { return closeListener(listener) })
+	}
+	return nil
+}
+
+// publicURL is the base of the URLs that the server hands out.
+func (p *process) publicURL(s *settings) string {
+	if s.PublicURL != "" {
+		return strings.TrimSuffix(s.PublicURL, "/")
+	}
+	return "http://" + p.http.Addr().String()
+}
+
+// closeListener closes a listener, unless it is closed.
+func closeListener(l net.Listener) error {
+	if err := l.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+		return fmt.Errorf("close a listener: %w", err)
 	}
 	return nil
 }
@@ -184,6 +208,7 @@ func (p *process) admin(ctx context.Context, d *dataDir, o operator) {
 		p.logger.Warn("the admin socket is not there: kith token and kith verify work only while the server does not run", "error", err)
 		return
 	}
+	p.closes = append(p.closes, func() error { return closeListener(l) })
 	server := &http.Server{Handler: adminHandler(o), ReadHeaderTimeout: drain, ErrorLog: slog.NewLogLogger(p.logger.Handler(), slog.LevelDebug)}
 	p.add("admin socket", serveHTTP(l, server, p.logger))
 }
@@ -268,13 +293,9 @@ type localOperator struct {
 
 // Token implements operator. The token belongs to no session: it ends by itself.
 func (o *localOperator) Token(ctx context.Context, username string, ttl time.Duration) (string, error) {
-	name, err := user.ParseUsername(username)
-	if err != nil {
-		return "", fmt.Errorf("%w: %w", errInvalid, err)
-	}
-	account, err := o.directory.ByUsername(ctx, name)
+	account, err := o.directory.ByUsername(ctx, username)
 	if errors.Is(err, persistence.ErrNotFound) {
-		return "", fmt.Errorf("no user is called %q", name)
+		return "", fmt.Errorf("no user is called %q", username)
 	}
 	if err != nil {
 		return "", fmt.Errorf("find the user: %w", err)

@@ -17,6 +17,13 @@ type storage struct {
 	DataDir string `name:"data-dir" env:"KITH_DATA_DIR" default:"./kith-data" placeholder:"DIR" help:"Everything embedded lives here: database, generated secret, admin socket."`
 }
 
+func (s *storage) check() error {
+	if s.DataDir == "" {
+		return badSetting("KITH_DATA_DIR", s.DataDir, "the path of a directory")
+	}
+	return nil
+}
+
 // signing are the settings of every command that issues tokens.
 type signing struct {
 	JWTSecret secret `name:"jwt-secret" env:"KITH_JWT_SECRET" placeholder:"KEY" help:"HS256 key of access tokens, at least 32 bytes. Default: generated once into the data dir."`
@@ -48,8 +55,8 @@ const minSecret = 32
 // check returns the first setting that is wrong, as one line that names it, its
 // value and what is allowed.
 func (s *settings) check() error {
-	if s.DataDir == "" {
-		return badSetting("KITH_DATA_DIR", s.DataDir, "the path of a directory")
+	if err := s.storage.check(); err != nil {
+		return err
 	}
 	for _, a := range []struct{ name, value string }{{"KITH_HTTP_ADDR", s.HTTPAddr}, {"KITH_OPS_ADDR", s.OpsAddr}} {
 		if err := checkAddr(a.value); err != nil {

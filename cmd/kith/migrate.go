@@ -21,6 +21,9 @@ type migrateUp struct{ storage }
 
 // Run implements kong's command.
 func (c *migrateUp) Run(ctx context.Context, con *console) (err error) {
+	if err := c.check(); err != nil {
+		return err
+	}
 	d, err := openDataDir(c.DataDir)
 	if err != nil {
 		return err
@@ -36,6 +39,9 @@ type migrateStatus struct{ storage }
 
 // Run implements kong's command.
 func (c *migrateStatus) Run(ctx context.Context, con *console) error {
+	if err := c.check(); err != nil {
+		return err
+	}
 	path := (&dataDir{path: c.DataDir}).file(databaseFile)
 	if _, err := os.Stat(path); err != nil {
 		return fmt.Errorf("no database in %s; is KITH_DATA_DIR right?", c.DataDir)

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
+
+	"kith/actors/user"
 )
 
 // tokenCommand prints an access token for an existing user.
@@ -18,11 +20,15 @@ func (c *tokenCommand) Run(ctx context.Context, con *console) error {
 	if err := c.TTL.check(); err != nil {
 		return fmt.Errorf("%w --ttl %q: allowed is %w", errInvalid, c.TTL, err)
 	}
-	if err := c.check(); err != nil {
+	if err := c.signing.check(); err != nil {
 		return err
 	}
+	name, err := user.ParseUsername(c.Username)
+	if err != nil {
+		return fmt.Errorf("%w --username: %w", errInvalid, err)
+	}
 	return withOperator(ctx, c.storage, c.JWTSecret, func(o operator) error {
-		token, err := o.Token(ctx, c.Username, c.TTL.duration())
+		token, err := o.Token(ctx, name, c.TTL.duration())
 		if err != nil {
 			return err
 		}

@@ -58,18 +58,18 @@ func TestAVerifiedTokenIsGoodUntilItExpires(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	first, err := tokens.Verify(token)
+	first, err := tokens.Verify(t.Context(), token)
 	if err != nil || first.UID != uid || first.Session != session || !first.ExpiresAt.Equal(c.Now().Add(time.Minute)) || first.User() != 0 {
 		t.Fatalf("%v, %v", first, err)
 	}
 	first.SetUser(7)
 	c.pass(time.Minute - 1)
-	again, err := tokens.Verify(token)
+	again, err := tokens.Verify(t.Context(), token)
 	if err != nil || again != first || again.User() != 7 {
 		t.Errorf("not from the cache: %v, %v", again, err)
 	}
 	c.pass(1)
-	if _, err := tokens.Verify(token); !errors.Is(err, auth.ErrToken) {
+	if _, err := tokens.Verify(t.Context(), token); !errors.Is(err, auth.ErrToken) {
 		t.Errorf("an expired token is %v", err)
 	}
 }
@@ -83,7 +83,7 @@ func TestTheCacheOfTokensIsBounded(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := tokens.Verify(token); err != nil {
+		if _, err := tokens.Verify(t.Context(), token); err != nil {
 			t.Fatal(err)
 		}
 		last = token
@@ -92,7 +92,7 @@ func TestTheCacheOfTokensIsBounded(t *testing.T) {
 		t.Errorf("%d tokens are cached", n)
 	}
 	c.pass(900 * time.Minute) // most have expired: they make room for new ones
-	if _, err := tokens.Verify(last); err != nil {
+	if _, err := tokens.Verify(t.Context(), last); err != nil {
 		t.Error(err)
 	}
 	for range 3 { // tokens that were dropped verify again
@@ -100,7 +100,7 @@ func TestTheCacheOfTokensIsBounded(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := tokens.Verify(token); err != nil {
+		if _, err := tokens.Verify(t.Context(), token); err != nil {
 			t.Error(err)
 		}
 	}
@@ -110,7 +110,7 @@ func TestRefusedTokensAreNotCached(t *testing.T) {
 	t.Parallel()
 	tokens, _ := newTokens(t, 0)
 	for range 3 {
-		if _, err := tokens.Verify("garbage"); !errors.Is(err, auth.ErrToken) {
+		if _, err := tokens.Verify(t.Context(), "garbage"); !errors.Is(err, auth.ErrToken) {
 			t.Error(err)
 		}
 	}
@@ -144,7 +144,7 @@ func FuzzVerify(f *testing.F) {
 	f.Add(valid + "\n")
 	f.Add("..")
 	f.Fuzz(func(t *testing.T, token string) {
-		got, err := tokens.Verify(token)
+		got, err := tokens.Verify(t.Context(), token)
 		if (err == nil) != (token == valid) {
 			t.Errorf("%q: %v, %v", token, got, err)
 		}
@@ -278,19 +278,80 @@ func TestNewPasswordsRefusesWhatCannotWork(t *testing.T) {
 	}
 }
 
-func TestRefreshTokensAreRandomAndStoredAsHashes(t *testing.T) {
+func TestRefreshTokensAreSigned(t *testing.T) {
 	t.Parallel()
-	a, hash, err := auth.NewRefresh(rand.Reader)
-	if err != nil || len(a) != 43 || hash != auth.HashRefresh(a) {
-		t.Errorf("%q, %v", a, err)
+	tokens, _ := newTokens(t, 0)
+	want := auth.Refresh{Session: auth.SessionID{1, 15: 2}, Generation: 70000}
+	issue := func() string {
+		token, err := tokens.IssueRefresh(want)
+		if err != nil || len(token) != 86 {
+			t.Fatalf("%q, %v", token, err)
+		}
+		if got, err := tokens.ParseRefresh(token); err != nil || got != want {
+			t.Fatalf("%+v, %v", got, err)
+		}
+		return token
 	}
-	b, other, err := auth.NewRefresh(rand.Reader)
-	if err != nil || a == b || hash == other {
+	token := issue()
+	if token == issue() {
 		t.Error("two are the same")
 	}
-	if _, _, err := auth.NewRefresh(strings.NewReader("short")); err == nil {
+	access, err := tokens.Issue(user.UID{1}, want.Session, time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tokens.Verify(t.Context(), token); !errors.Is(err, auth.ErrToken) {
+		t.Errorf("it works as an access token: %v", err)
+	}
+	other, err := auth.New(auth.Config{Secret: []byte(strings.Repeat("x", 32))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := other.ParseRefresh(token); !errors.Is(err, auth.ErrToken) {
+		t.Errorf("another secret: %v", err)
+	}
+	for i := range token { // no character may be changed
+		changed := []byte(token)
+		if changed[i]++; changed[i] == '[' || changed[i] == '{' {
+			changed[i] = 'A'
+		}
+		if got, err := tokens.ParseRefresh(string(changed)); !errors.Is(err, auth.ErrToken) {
+			t.Fatalf("character %d: %+v, %v", i, got, err)
+		}
+	}
+	for _, bad := range []string{"", access, token + "=", token[:85], token + "A", strings.Repeat("A", 86), strings.Repeat("!", 86)} {
+		if got, err := tokens.ParseRefresh(bad); !errors.Is(err, auth.ErrToken) {
+			t.Errorf("%q: %+v, %v", bad, got, err)
+		}
+	}
+	short, err := auth.New(auth.Config{Secret: []byte(secret), Rand: strings.NewReader("short")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := short.IssueRefresh(want); err == nil {
 		t.Error("no randomness, no error")
 	}
+}
+
+func FuzzParseRefresh(f *testing.F) {
+	tokens, _ := newTokens(f, 0)
+	valid, err := tokens.IssueRefresh(auth.Refresh{Session: auth.SessionID{1}, Generation: 2})
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, s := range []string{valid, valid[:85], valid + "A", strings.Repeat("A", 86), ""} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, token string) {
+		got, err := tokens.ParseRefresh(token)
+		if (err == nil) != (token == valid) || (err != nil && (!errors.Is(err, auth.ErrToken) || got != auth.Refresh{})) {
+			t.Errorf("%q: %+v, %v", token, got, err)
+		}
+	})
+}
+
+func TestSessionIDsAreRandom(t *testing.T) {
+	t.Parallel()
 	if _, err := auth.NewSessionID(strings.NewReader("short")); err == nil {
 		t.Error("no randomness, no error")
 	}

@@ -1,9 +1,12 @@
 package auth
 
 import (
+	"context"
+	"crypto/rand"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -22,43 +25,63 @@ const maxToken = 4 << 10
 // ErrToken is matched by every error about a token that is not valid.
 var ErrToken = errors.New("auth: token is not valid")
 
-// SessionID identifies a login. The zero value means a token without a session,
-// such as an operator's.
+// SessionID identifies what an access token ends with: the login that it was
+// issued for. A token that belongs to none, an operator's or an outside
+// provider's, is a session by itself: its id is of its digest. The zero value
+// asks Issue for such a token.
 type SessionID [16]byte
 
 // Token is what a verified access token says. It is shared between requests.
 type Token struct {
-	UID       user.UID
+	UID       user.UID // zero with an outside identity
+	Identity  string   // of an outside provider: issuer and subject; "" for our own users
 	Session   SessionID
 	ExpiresAt time.Time
 
-	id atomic.Uint64
+	key   string
+	outer *outerKey // what verified it; nil: our own secret
+	id    atomic.Uint64
 }
 
 // User returns the id noted with SetUser, 0 when none was. A uid belongs to one
-// id for ever, so that it is looked up once for each verified token.
+// id for ever, so that it is looked up once for each verified token. An identity
+// may come to belong to another, when its user is deleted.
 func (t *Token) User() user.ID { return user.ID(t.id.Load()) }
 
-// SetUser notes the id of the user whom UID names.
+// SetUser notes the id of the user whom UID or Identity names.
 func (t *Token) SetUser(id user.ID) { t.id.Store(uint64(id)) }
+
+// Key returns what limits count the bearer as. It begins with "user:".
+func (t *Token) Key() string { return t.key }
+
+// KeyOf returns the Key of tokens of a user of our own.
+func KeyOf(uid user.UID) string { return "user:" + uid.String() }
 
 // Config is what Tokens needs.
 type Config struct {
 	// Secret is the HS256 key, at least MinSecret bytes.
 	Secret []byte
+	// Provider verifies the tokens of an outside identity provider; nil: there is
+	// none.
+	Provider *Provider
 	// CacheSize bounds the verified tokens that are kept. Default 65,536 (about
 	// 12 MB). Full: others make room, and are verified again.
 	CacheSize int
 	// Now is the clock, time.Now when nil.
 	Now func() time.Time
+	// Rand is where refresh tokens get their nonces from, crypto/rand when nil.
+	Rand io.Reader
 }
 
-// Tokens issues and verifies access tokens.
+// Tokens issues and verifies access tokens and refresh tokens.
 type Tokens struct {
-	secret []byte
-	now    func() time.Time
-	parser *jwt.Parser
-	cache  *cache
+	secret     []byte
+	refreshKey []byte
+	provider   *Provider
+	now        func() time.Time
+	rand       io.Reader
+	parser     *jwt.Parser
+	cache      *cache
 }
 
 // New makes Tokens.
@@ -69,12 +92,14 @@ func New(cfg Config) (*Tokens, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
+	if cfg.Rand == nil {
+		cfg.Rand = rand.Reader
+	}
 	if cfg.CacheSize <= 0 {
 		cfg.CacheSize = 1 << 16
 	}
 	return &Tokens{
-		secret: append([]byte(nil), cfg.Secret...),
-		now:    cfg.Now,
+		secret: append([]byte(nil), cfg.Secret...), refreshKey: refreshKey(cfg.Secret), provider: cfg.Provider, now: cfg.Now, rand: cfg.Rand,
 		parser: jwt.NewParser(
 			jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}),
 			jwt.WithExpirationRequired(),
@@ -107,18 +132,38 @@ func (t *Tokens) Issue(uid user.UID, session SessionID, ttl time.Duration) (stri
 	return signed, nil
 }
 
-// Verify returns what a token says, or an error matching ErrToken. A token that
-// was verified before costs a digest and a lookup.
-func (t *Tokens) Verify(token string) (*Token, error) {
+// Verify returns what a token says, or an error matching ErrToken, or one matching
+// ErrProvider when it can only be verified with keys that cannot be had now. A
+// token that was verified before costs a digest and a lookup.
+//
+// Our own secret is tried first and the provider's keys then, whatever the token
+// says of itself: neither can be mistaken for the other.
+func (t *Tokens) Verify(ctx context.Context, token string) (*Token, error) {
 	// The decoder of base64 skips line ends; one token has one spelling.
 	if len(token) > maxToken || strings.ContainsAny(token, "\r\n") {
 		return nil, fmt.Errorf("%w: too long or not one line", ErrToken)
 	}
 	now := t.now()
 	key := digest(token)
-	if verified := t.cache.get(key, now); verified != nil {
+	if verified := t.cache.get(key, now); verified != nil && !verified.outer.withdrawn() {
 		return verified, nil
 	}
+	verified, err := t.own(token)
+	if err != nil && t.provider != nil {
+		verified, err = t.provider.verify(ctx, token)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if verified.Session == (SessionID{}) {
+		verified.Session = SessionID(key[:])
+	}
+	t.cache.put(key, verified, now)
+	return verified, nil
+}
+
+// own verifies a token that was issued here.
+func (t *Tokens) own(token string) (*Token, error) {
 	var c claims
 	if _, err := t.parser.ParseWithClaims(token, &c, func(*jwt.Token) (any, error) { return t.secret, nil }); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrToken, err)
@@ -127,7 +172,7 @@ func (t *Tokens) Verify(token string) (*Token, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: subject: %w", ErrToken, err)
 	}
-	verified := &Token{UID: uid, ExpiresAt: c.ExpiresAt.Time}
+	verified := &Token{UID: uid, ExpiresAt: c.ExpiresAt.Time, key: KeyOf(uid)}
 	if c.Session != "" {
 		if len(c.Session) != hex.EncodedLen(len(verified.Session)) {
 			return nil, fmt.Errorf("%w: session is not 32 hex digits", ErrToken)
@@ -136,6 +181,5 @@ func (t *Tokens) Verify(token string) (*Token, error) {
 			return nil, fmt.Errorf("%w: session: %w", ErrToken, err)
 		}
 	}
-	t.cache.put(key, verified, now)
 	return verified, nil
 }

@@ -10,6 +10,7 @@
 //   - watcher.go: Watcher. Tells a tail which lanes have new records.
 //   - lease.go: keeping the node's lease, and asking the database how it is.
 //   - metrics.go: what the committer reports.
+//   - live.go, live_set.go: Live. Who exists, in an order that a seed shuffles.
 //   - lanestest: a journal in memory, with faults on demand.
 //
 // Invariants: a turn is answered once, and with success only after its commit;

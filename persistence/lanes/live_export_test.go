@@ -1,6 +1,12 @@
 package lanes
 
-import "kith/actors/user"
+import (
+	"kith/actors/user"
+	"kith/persistence"
+)
+
+// Apply is apply.
+func (l *Live) Apply(lane uint8, records []persistence.Record) { l.apply(lane, records) }
 
 // LiveSet is a set of users without a committer.
 type LiveSet struct{ set liveSet }

@@ -112,7 +112,7 @@ func newShuffle(seed string) *shuffle {
 		state += 0x9e3779b97f4a7c15
 		j, _ := bits.Mul64(mix(state), uint64(i)+1) // in [0, i]
 		o.classes[i] = o.classes[j]
-		o.classes[j] = uint16(i) //nolint:gosec // below liveClasses
+		o.classes[j] = uint16(i)
 	}
 	return o
 }

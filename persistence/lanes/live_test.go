@@ -152,6 +152,29 @@ func TestWhatAnUnknownOutcomeHidIsCaughtUpWith(t *testing.T) {
 	})
 }
 
+// Run and the committer bring the same records, each at its own pace.
+func TestRecordsAreTakenOnceAndInOrder(t *testing.T) {
+	t.Parallel()
+	live := newBench(t, nil).live()
+	record := func(pos uint64, id user.ID, kind persistence.Kind) persistence.Record {
+		return persistence.Record{Lane: 1, Pos: pos, User: id, Kind: kind}
+	}
+	records := []persistence.Record{
+		record(1, 1, persistence.KindRegistered), record(2, 65, persistence.KindRegistered),
+		record(3, 1, persistence.KindDeleted), record(4, 129, persistence.KindRegistered),
+	}
+	live.Apply(1, records[2:]) // after a gap
+	if got := listed(live); len(got) != 0 {
+		t.Fatalf("listed after a gap: %v", got)
+	}
+	live.Apply(1, records[:3])
+	live.Apply(1, records) // three of them again
+	live.Apply(1, records[:2])
+	if got := listed(live); !slices.Equal(got, []user.ID{65, 129}) {
+		t.Fatalf("listed: %v", got)
+	}
+}
+
 func TestALaneThatCannotBeReadIsReadLater(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

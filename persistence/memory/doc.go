@@ -1,7 +1,8 @@
 // Package memory keeps in the process what a single node need not ask a server
-// for: the cache of cards.
+// for: the cache of cards, and the counts of limits.
 //
 //   - cards.go: Cards, an implementation of persistence.Cards.
+//   - limits.go: Limits, an implementation of persistence.Limits.
 //
 // A put is atomic per card: of two, the newer stays, whichever comes last. The
 // cache is bounded by bytes; full, it drops what is used least, tombstones too.

@@ -5,8 +5,8 @@
 //   - commit.go, guards.go, fence.go: Journal.Commit. What a turn writes, what
 //     refuses it, and the fence.
 //   - history.go: Journal, the rest. Loading, reading, snapshots, erasing.
-//   - directory.go, edges.go, credentials.go, lanes.go, audit.go, roster.go, broker.go:
-//     their contracts.
+//   - directory.go, edges.go, credentials.go, sessions.go, limits.go, lanes.go, audit.go, roster.go, broker.go,
+//     search.go, live.go: their contracts.
 //   - cards.go: RunCards, for caches of cards.
 //
 // The suites see an engine only through its contracts, except that Store.Break

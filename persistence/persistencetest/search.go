@@ -21,7 +21,7 @@ func Search(t *testing.T, open func(*testing.T) Store) {
 		first := must(w.NextIDs(t.Context(), len(names)))(t)
 		grains := make([]*grain, len(names))
 		for i, n := range names {
-			g := newGrain(first + user.ID(i)) //nolint:gosec // small
+			g := newGrain(first + user.ID(i))
 			g.account.Username, g.account.Name = n[0], n[1]
 			w.takes(t, g, g.registers())
 			grains[i] = g

@@ -42,7 +42,7 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 	t.Helper()
 	for name, suite := range map[string]func(*testing.T, func(*testing.T) Store){
 		"Commit": Commit, "Guards": Guards, "Fence": Fence, "History": History, "Directory": Directory,
-		"Edges": Edges, "Activities": Activities, "Credentials": Credentials, "Lanes": Lanes, "Audit": Audit, "Roster": Roster, "Broker": Broker,
+		"Edges": Edges, "Activities": Activities, "Credentials": Credentials, "Sessions": Sessions, "Lanes": Lanes, "Audit": Audit, "Roster": Roster, "Broker": Broker,
 		"LiveUsers": LiveUsers, "Search": Search,
 	} {
 		t.Run(name, func(t *testing.T) {

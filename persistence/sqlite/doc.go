@@ -9,8 +9,10 @@
 //   - commit.go, guard.go, account.go: Journal.Commit. What a turn writes; what
 //     refuses it; the row of a user.
 //   - history.go: the rest of Journal. Loading, reading, snapshots, erasing.
-//   - directory.go, edges.go, activity.go, credentials.go, lanes.go, severings.go, audit.go,
-//     roster.go, broker.go: the other contracts.
+//   - directory.go, edges.go, activity.go, credentials.go, sessions.go, lanes.go, severings.go, audit.go,
+//     roster.go, broker.go, live.go: the other contracts.
+//   - search.go, search_words.go, search_migration.go: Search; its rows, which are
+//     rows of the turn; its table, filled for the users who are there.
 //
 // Invariants:
 //

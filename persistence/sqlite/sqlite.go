@@ -86,7 +86,7 @@ var (
 
 // walPages is how much the log holds before it is moved into the database: the
 // more, the more often a page that changed twice is written once.
-const walPages = 8192 // 32 MiB
+const walPages = 32768 // 128 MiB
 
 // Open opens the database, makes it when it is not there, brings its tables up
 // to date and starts the writer, which Close ends. A database that cannot be
@@ -107,7 +107,7 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 	cache := "cache_size(-" + strconv.Itoa(cfg.CacheBytes>>10) + ")"
 	// What is erased is overwritten, also within pages that stay in use.
 	w := newWriter(dsn(cfg.Path, cfg.BusyTimeout, "journal_mode(WAL)", "synchronous(FULL)", "temp_store(MEMORY)", "secure_delete(ON)",
-		cache, "wal_autocheckpoint("+strconv.Itoa(walPages)+")", "journal_size_limit(67108864)"), cfg.Logger, newMetrics(cfg.Registerer))
+		cache, "wal_autocheckpoint("+strconv.Itoa(walPages)+")", "journal_size_limit(268435456)"), cfg.Logger, newMetrics(cfg.Registerer))
 	if err := w.open(ctx); err != nil {
 		return nil, errors.Join(explain(cfg.Path, err), lock.close())
 	}

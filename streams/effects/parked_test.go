@@ -7,7 +7,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"kith/actors/user"
 	"kith/actors/usergrain"
 	"kith/persistence"
 	"kith/persistence/lanes/lanestest"
@@ -95,15 +94,23 @@ func TestParkedEffectsStayInOrderWhenTheClockGoesBack(t *testing.T) {
 func TestNewEffectsDoNotOvertakeParkedOnesWhileTheseAreDelivered(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, 0).start().register(users(2)...)
-		w.setBroken(2, usergrain.ErrBroken)
-		w.toggle(5)
-		// Every call takes a while, and all the time new effects come.
-		w.setBefore(func(context.Context, user.ID, any) error { pause(300 * time.Millisecond); return nil })
-		w.setBroken(2, nil)
-		for range 100 {
-			w.toggle(2)
-			pause(37 * time.Millisecond)
+		w := newWorld(t, 0)
+		w.store = lanestest.NewStore(func(ctx context.Context, op string, arg any, do func() error) error {
+			err := w.around(ctx, op, arg, do)
+			if op == lanestest.OpParked {
+				pause(100 * time.Millisecond) // what was read is old by then
+			}
+			return err
+		})
+		w.start().register(users(2)...)
+		for range 10 {
+			w.setBroken(2, usergrain.ErrBroken)
+			w.toggle(6)
+			w.setBroken(2, nil)
+			for range 10 { // so that some come between the last look and the end
+				w.toggle(2)
+				pause(250 * time.Millisecond)
+			}
 		}
 		w.wantQuiet(users(2)...)
 	})

@@ -16,7 +16,7 @@
 // deliver a record of a partition after another of it failed. A record that was
 // sent again bears the same ce_id. Content that was erased before its record was
 // published is not published, except in the moment between the last look and
-// the send.
+// the send, and when nobody knows for long whether a send was received.
 //
 // While Kafka is away a round is tried again with growing pauses, from the
 // journal each time; nothing else waits.

@@ -25,20 +25,26 @@ const (
 // longer than they are true.
 type producer struct{ client *kgo.Client }
 
-func (t *Tail) openProducer(ctx context.Context) (*producer, error) {
-	if t.producer != nil {
-		return t.producer, nil
-	}
-	client, err := kgo.NewClient(append([]kgo.Opt{
+// options are those of a producer that is idempotent, which is the default, and
+// waits for all in-sync replicas.
+func (c *Config) options() []kgo.Opt {
+	return append([]kgo.Opt{
 		kgo.ClientID("kith-publish"),
-		kgo.RequiredAcks(kgo.AllISRAcks()), // and idempotent, which is the default
+		kgo.RequiredAcks(kgo.AllISRAcks()),
 		kgo.RecordPartitioner(kgo.StickyKeyPartitioner(nil)),
 		kgo.ProducerLinger(0), // rounds are batches already
 		kgo.MaxBufferedRecords(maxBuffered),
 		kgo.BrokerMaxWriteBytes(maxRequestBytes),
-		kgo.RecordDeliveryTimeout(t.cfg.Timeout),
+		kgo.RecordDeliveryTimeout(c.Timeout),
 		kgo.UnknownTopicRetries(1),
-	}, t.cfg.Client...)...)
+	}, c.Client...)
+}
+
+func (t *Tail) openProducer(ctx context.Context) (*producer, error) {
+	if t.producer != nil {
+		return t.producer, nil
+	}
+	client, err := kgo.NewClient(t.cfg.options()...)
 	if err != nil {
 		return nil, fmt.Errorf("make a kafka client: %w", err)
 	}

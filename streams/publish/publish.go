@@ -73,8 +73,8 @@ type Config struct {
 	MaxInFlight int
 	// Pace is the least time between two rounds. Default 10 ms.
 	Pace time.Duration
-	// Timeout is how long a round is tried before it is looked at again. Default
-	// 5 s; it is no bound while nobody knows what the brokers did.
+	// Timeout is how long a round is tried before it is looked at again, at least
+	// 1 s. Default 5 s; it is no bound while nobody knows what the brokers did.
 	Timeout    time.Duration
 	Now        func() time.Time // time.Now when nil
 	Logger     *slog.Logger
@@ -111,6 +111,9 @@ func New(cfg Config) (*Tail, error) {
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
+	}
+	if err := kgo.ValidateOpts(cfg.options()...); err != nil {
+		return nil, fmt.Errorf("publish: the way to kafka: %w", err)
 	}
 	t := &Tail{cfg: cfg, people: newPeople(cfg.Directory), more: make(chan struct{}, 1)}
 	var err error

@@ -40,7 +40,7 @@ func config(w *publishtest.World, addr string) publish.Config {
 	return publish.Config{
 		Name: persistence.TailPublish, Journal: w.DB, Lanes: w.DB, Directory: w.DB, Committer: w.Committer,
 		Client: []kgo.Opt{kgo.SeedBrokers(addr), kgo.MetadataMinAge(10 * time.Millisecond), kgo.RetryBackoffFn(func(int) time.Duration { return 20 * time.Millisecond })},
-		Topics: streams.Topics(3, 7*24*time.Hour), Timeout: 500 * time.Millisecond, Logger: slog.New(slog.DiscardHandler),
+		Topics: streams.Topics(3, 7*24*time.Hour), Timeout: time.Second, Logger: slog.New(slog.NewTextHandler(w.T.Output(), nil)),
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"kith/actors/user"
 	"kith/persistence"
 	"kith/streams"
 )
@@ -92,21 +93,32 @@ func (t *Tail) settle(items []item) []item {
 
 // lookAgain reads from the database those items whose content may have been
 // erased since they were read: all when the round was tried before, else the
-// behaviour events that waited in a ring. An item is looked up with its run of
-// the lane, which is dense.
+// behaviour events that waited in a ring, and those of whom the round itself
+// says that they deleted some. An item is looked up with its run of the lane,
+// which is dense.
 func (t *Tail) lookAgain(ctx context.Context, items []item, again bool) error {
+	deleters := make(map[user.ID]bool)
+	for i := range items {
+		if r := &items[i].record; r.Kind == persistence.KindActivityDeleted {
+			deleters[r.User] = true
+		}
+	}
+	now := t.cfg.Now()
+	stale := func(r *persistence.Record) bool {
+		return r.Kind == persistence.KindActivityRecorded && (again || deleters[r.User] || now.Sub(r.At) > fresh && t.fromRing(r))
+	}
 	for i := 0; i < len(items); {
 		// One run: items of one lane that follow each other.
 		first := items[i].record
-		n, stale := 0, false
+		n, reread := 0, false
 		for ; i+n < len(items); n++ {
 			r := &items[i+n].record
 			if r.Lane != first.Lane || r.Pos != first.Pos+uint64(n) { //nolint:gosec // small
 				break
 			}
-			stale = stale || r.Kind == persistence.KindActivityRecorded && (again || t.cfg.Now().Sub(r.At) > fresh && t.fromRing(r))
+			reread = reread || stale(r)
 		}
-		if stale {
+		if reread {
 			if err := t.reread(ctx, items[i:i+n]); err != nil {
 				return err
 			}

@@ -1,9 +1,11 @@
 package e2e_test
 
 import (
+	"fmt"
 	"net/http"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -76,6 +78,57 @@ func TestRegister(t *testing.T) {
 	// What was refused left nothing behind.
 	want(t, http.StatusCreated)(c.Register(t.Context(), kithtest.Registration{Username: "nobody_zq", Name: "Nobody", Password: password}))
 	a.remember("nobody_zq")
+}
+
+// Of many who want one name, or one address, at the same time, one gets it; what
+// else the others asked for stays free.
+func TestANameGoesToOne(t *testing.T) {
+	t.Parallel()
+	a := start(t)
+	const many = 6
+	for _, kind := range []string{"username", "email"} {
+		in := func(i int) kithtest.Registration {
+			r := kithtest.Registration{Username: "same_zq", Name: "Name of same", Password: password, Email: fmt.Sprintf("own_%d", i) + domain}
+			if kind == "email" {
+				r.Username, r.Email = fmt.Sprintf("own_%d_zq", i), "same"+domain
+			}
+			return r
+		}
+		answers := make([]*kithtest.Answer, many)
+		var all sync.WaitGroup
+		for i := range many {
+			all.Go(func() {
+				var err error
+				if answers[i], err = a.Client().Register(t.Context(), in(i)); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		all.Wait()
+		made := 0
+		for i, answer := range answers {
+			switch {
+			case answer == nil:
+			case answer.Status == http.StatusCreated:
+				made++
+			case answer.Status != http.StatusConflict:
+				t.Errorf("one %s for many: %s", kind, answer)
+			default:
+				// A claim that was given up is free before the answer.
+				free := in(i)
+				if kind == "username" {
+					free.Username = fmt.Sprintf("free_%d_zq", i)
+				} else {
+					free.Email = fmt.Sprintf("free_%d", i) + domain
+				}
+				want(t, http.StatusCreated)(a.Client().Register(t.Context(), free))
+			}
+		}
+		if made != 1 {
+			t.Errorf("%d accounts have one %s", made, kind)
+		}
+	}
+	a.Settle()
 }
 
 func TestLogin(t *testing.T) {

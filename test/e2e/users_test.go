@@ -15,7 +15,7 @@ func TestGetUser(t *testing.T) {
 	ada, bob := a.register(t, "get_ada_zq"), a.register(t, "get_bob_zq")
 	want(t, http.StatusCreated)(ada.Follow(t.Context(), "get_bob_zq"))
 
-	for _, name := range []string{"get_bob_zq", "GET_bob_ZQ", "%20get_bob_zq%20"} {
+	for _, name := range []string{"get_bob_zq", "GET_bob_ZQ", "%20get_bob_zq%20", "%67et_bob_zq"} {
 		answer := want(t, http.StatusOK)(ada.Get(t.Context(), "/users/"+name))
 		if answer.User.Username != "get_bob_zq" || answer.Following == nil || !*answer.Following {
 			t.Errorf("%s: %s", name, answer)

@@ -16,7 +16,8 @@
 // committed, and the time until then counts too.
 //
 //   - main.go: the command line; run.go: a run from building kith to the table.
-//   - machine.go, proc.go, kith.go: what it runs on; processes and their CPU.
+//   - machine.go, proc.go, kith.go: the machine; processes and their CPU; the two
+//     servers and when their follows have committed.
 //   - population.go, fill.go: users and follows; writing them through the
 //     contracts of persistence.
 //   - baseline.go, baseline_store.go: the server to compare with.

@@ -91,11 +91,7 @@ func (f *filler) logIn(ctx context.Context) error {
 		if u.Token == "" {
 			return nil
 		}
-		s, err := u.session(f.people.At)
-		if err != nil {
-			return err
-		}
-		return f.db.CreateSession(ctx, s)
+		return f.db.CreateSession(ctx, u.session(f.people.At))
 	})
 }
 

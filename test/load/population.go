@@ -96,12 +96,8 @@ func (p *population) logIn(secret []byte) error {
 }
 
 // session returns the stored session of a person with a token.
-func (u *person) session(at time.Time) (persistence.Session, error) {
-	_, hash, err := auth.NewRefresh(rand.Reader)
-	if err != nil {
-		return persistence.Session{}, fmt.Errorf("make a session: %w", err)
-	}
-	return persistence.Session{ID: u.Session, User: u.ID, RefreshHash: hash, CreatedAt: at, ExpiresAt: at.Add(tokenTTL)}, nil
+func (u *person) session(at time.Time) persistence.Session {
+	return persistence.Session{ID: u.Session, User: u.ID, CreatedAt: at, ExpiresAt: at.Add(tokenTTL), AccessUntil: at.Add(tokenTTL)}
 }
 
 // pair is one follow to be made, as indexes into People.

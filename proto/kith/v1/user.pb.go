@@ -309,6 +309,7 @@ type Register struct {
 	Name          string                 `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"`
 	Email         string                 `protobuf:"bytes,4,opt,name=email,proto3" json:"email,omitempty"`                                   // empty for none
 	PasswordHash  string                 `protobuf:"bytes,5,opt,name=password_hash,json=passwordHash,proto3" json:"password_hash,omitempty"` // empty for none; stored beside the account, not in the journal
+	Identity      string                 `protobuf:"bytes,6,opt,name=identity,proto3" json:"identity,omitempty"`                             // claimed like the names, but not in the journal; empty for none
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -374,6 +375,13 @@ func (x *Register) GetEmail() string {
 func (x *Register) GetPasswordHash() string {
 	if x != nil {
 		return x.PasswordHash
+	}
+	return ""
+}
+
+func (x *Register) GetIdentity() string {
+	if x != nil {
+		return x.Identity
 	}
 	return ""
 }
@@ -1093,7 +1101,7 @@ func (x *Sever) GetGone() uint64 {
 type Result struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Changed       bool                   `protobuf:"varint,1,opt,name=changed,proto3" json:"changed,omitempty"`      // false when the command was already satisfied
-	Account       *Account               `protobuf:"bytes,2,opt,name=account,proto3" json:"account,omitempty"`       // the committed account after the command
+	Account       *Account               `protobuf:"bytes,2,opt,name=account,proto3" json:"account,omitempty"`       // the committed account after the command; absent when the user is deleted
 	Activities    []*ActivityResult      `protobuf:"bytes,3,rep,name=activities,proto3" json:"activities,omitempty"` // of RecordActivities, in its order
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1649,13 +1657,14 @@ const file_kith_v1_user_proto_rawDesc = "" +
 	"\x0fdelete_activity\x18\f \x01(\v2\x17.kith.v1.DeleteActivityH\x00R\x0edeleteActivity\x12)\n" +
 	"\x06delete\x18\r \x01(\v2\x0f.kith.v1.DeleteH\x00R\x06delete\x12&\n" +
 	"\x05sever\x18\x0e \x01(\v2\x0e.kith.v1.SeverH\x00R\x05severB\t\n" +
-	"\acommand\"\x87\x01\n" +
+	"\acommand\"\xa3\x01\n" +
 	"\bRegister\x12\x10\n" +
 	"\x03uid\x18\x01 \x01(\fR\x03uid\x12\x1a\n" +
 	"\busername\x18\x02 \x01(\tR\busername\x12\x12\n" +
 	"\x04name\x18\x03 \x01(\tR\x04name\x12\x14\n" +
 	"\x05email\x18\x04 \x01(\tR\x05email\x12#\n" +
-	"\rpassword_hash\x18\x05 \x01(\tR\fpasswordHash\"\xc2\x01\n" +
+	"\rpassword_hash\x18\x05 \x01(\tR\fpasswordHash\x12\x1a\n" +
+	"\bidentity\x18\x06 \x01(\tR\bidentity\"\xc2\x01\n" +
 	"\rUpdateProfile\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tH\x00R\x04name\x88\x01\x01\x12\x1d\n" +
 	"\apicture\x18\x02 \x01(\tH\x01R\apicture\x88\x01\x01\x12\x17\n" +

@@ -13,13 +13,13 @@ const patience = 30 * time.Second
 
 // Consumer is a plain client that reads topics from their start.
 type Consumer struct {
-	t      *testing.T
+	t      testing.TB
 	client *kgo.Client
 	got    []*kgo.Record
 }
 
 // Consume returns a consumer of topics at a broker.
-func Consume(t *testing.T, addr string, topics ...string) *Consumer {
+func Consume(t testing.TB, addr string, topics ...string) *Consumer {
 	t.Helper()
 	client, err := kgo.NewClient(kgo.SeedBrokers(addr), kgo.ConsumeTopics(topics...), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
 		kgo.MetadataMinAge(10*time.Millisecond), kgo.FetchMaxWait(50*time.Millisecond))

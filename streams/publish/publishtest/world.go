@@ -24,7 +24,7 @@ import (
 // World is a database with a committer and the users in it. It is not safe for
 // concurrent use.
 type World struct {
-	T         *testing.T
+	T         testing.TB
 	Dir       string // of the database
 	DB        *sqlite.DB
 	Committer *lanes.Committer
@@ -34,7 +34,7 @@ type World struct {
 }
 
 // NewWorld returns a world in a new directory.
-func NewWorld(t *testing.T) *World {
+func NewWorld(t testing.TB) *World {
 	t.Helper()
 	w := &World{T: t, Dir: t.TempDir(), States: make(map[user.ID]*user.State)}
 	w.start()
