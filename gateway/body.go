@@ -148,7 +148,7 @@ func (patch[T]) Schema(r huma.Registry) *huma.Schema {
 func assign(field string, raw []byte, v reflect.Value, lines bool) error {
 	switch {
 	case v.CanAddr() && v.Addr().Type().Implements(unmarshaler) && v.Kind() != reflect.Pointer:
-		if err := checkText(raw); err != nil {
+		if err := checkText(raw); err != nil && field != "" { // a body that reads itself names the field
 			return badBody(field, err.Error())
 		}
 		if err := json.Unmarshal(raw, v.Addr().Interface()); err != nil {

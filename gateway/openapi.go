@@ -130,7 +130,7 @@ func refusalsOf(op *huma.Operation, status int) []*refusal {
 		return found
 	}
 	for _, r := range []*refusal{
-		errNoToken, errPrivate, errUserNotFound, errTimeout, errBodyTooLarge, errMediaType, errInternal, errBusy, errUnavailable,
+		errNoToken, errPrivate, errUserNotFound, errTimeout, errBodyTooLarge, errMediaType, errLimited(retryLater), errInternal, errBusy, errUnavailable,
 	} {
 		if r.status == status {
 			found = append(found, r)
@@ -194,6 +194,10 @@ func ownRefusals(operation string) []*refusal {
 		return []*refusal{refusalOf(badPassword), errUsernameTaken, errUsernameReserved, errEmailTaken, errOutcomeUnknown}
 	case "login":
 		return []*refusal{errCredentials}
+	case "refresh":
+		return []*refusal{errRefresh, errOutcomeUnknown}
+	case "create-user":
+		return []*refusal{errUsernameTaken, errUsernameReserved, errEmailTaken, errIdentityTaken, errOutcomeUnknown}
 	case "update-self":
 		return []*refusal{refusalOf(badName), refusalOf(badRole), errEmailTaken, errOutcomeUnknown}
 	case "delete-user":

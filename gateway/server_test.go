@@ -37,7 +37,7 @@ func TestUnknownPathsAndMethodsAreEnvelopes(t *testing.T) {
 	}{
 		{http.MethodGet, "/nowhere", 404, ""},
 		{http.MethodGet, "/", 404, ""},
-		{http.MethodGet, "/users", 404, ""},
+		{http.MethodGet, "/users", 405, "POST"},
 		{http.MethodGet, "/users/", 404, ""},
 		{http.MethodGet, "/users/alice/", 404, ""},
 		{http.MethodGet, "/users/alice/followers/x/y", 404, ""},

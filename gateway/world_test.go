@@ -90,6 +90,9 @@ func newWorld(tb testing.TB) *world {
 	if w.server, err = gateway.New(cfg); err != nil {
 		tb.Fatal(err)
 	}
+	if err := w.server.Learn(tb.Context()); err != nil {
+		tb.Fatal(err)
+	}
 	w.handler = w.server.Handler()
 	if w.tokens, err = auth.New(auth.Config{Secret: cfg.Secret, Now: w.clock}); err != nil {
 		tb.Fatal(err)

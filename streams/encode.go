@@ -67,10 +67,10 @@ func NewFact(r *persistence.Record) (Fact, error) {
 // Users returns whom f names: the user whose journal it is in, and the other one
 // or 0.
 func (f Fact) Users() (self, other user.ID) {
-	switch e := f.event.(type) {
-	case user.Followed:
+	if e, ok := f.event.(user.Followed); ok {
 		return f.user, e.Target
-	case user.Unfollowed:
+	}
+	if e, ok := f.event.(user.Unfollowed); ok {
 		return f.user, e.Target
 	}
 	return f.user, 0
@@ -81,6 +81,8 @@ func (f Fact) NeedsAccount() bool {
 	switch f.event.(type) {
 	case user.Registered, user.ProfileUpdated, user.PreferencesSet, user.PrivacySet:
 		return true
+	case user.Deleted, user.Followed, user.Unfollowed, user.CrewFollowed, user.CrewUnfollowed, user.StudioFollowed, user.StudioUnfollowed,
+		user.ActivityRecorded, user.ActivityErased, user.ActivityDeleted, user.FollowerAdded, user.FollowerRemoved, user.Severed:
 	}
 	return false
 }
@@ -139,6 +141,8 @@ func (f Fact) Encode(d Directory) ([]*kgo.Record, error) {
 		return m.one(TopicActivity, typeActivityRecorded, activity{UID: uid, EventID: e.EventID})
 	case user.ActivityDeleted:
 		return m.one(TopicActivity, typeActivityDeleted, activity{UID: uid, EventID: e.EventID})
+
+	case user.FollowerAdded, user.FollowerRemoved, user.Severed:
 	}
 	return nil, fmt.Errorf("a %T is not published", f.event)
 }

@@ -59,7 +59,7 @@ func (db *DB) RestartBroker(ctx context.Context, n persistence.Node, marks [pers
 			if pos == 0 {
 				continue
 			}
-			if err := saveMarks(ctx, t, []persistence.Mark{{Tail: persistence.TailBroker, Lane: uint8(lane), Pos: pos}}); err != nil { //nolint:gosec // below 64
+			if err := saveMarks(ctx, t, []persistence.Mark{{Tail: persistence.TailBroker, Lane: uint8(lane), Pos: pos}}); err != nil {
 				return err
 			}
 		}

@@ -123,7 +123,7 @@ func mendLog(path string) error {
 func wholeEntries(b []byte) (whole int) {
 	for rest := b; len(rest) >= logHeader; rest = b[whole:] {
 		n := uint64(binary.LittleEndian.Uint32(rest))
-		if n < 2 || n > uint64(len(rest)-logHeader) {
+		if n < 2 || n > uint64(len(rest)-logHeader) { //nolint:gosec // not negative
 			return whole
 		}
 		entry := rest[logHeader : logHeader+n]

@@ -37,9 +37,9 @@ type port struct {
 }
 
 // newPort looks whether the address can be listened on, and which port it is.
-func newPort(addr, advertise string) (*port, error) {
+func newPort(ctx context.Context, addr, advertise string) (*port, error) {
 	p := &port{addr: addr, advertise: advertise}
-	l, err := p.bind()
+	l, err := p.bind(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s: %w", addr, err)
 	}
@@ -65,13 +65,13 @@ func newPort(addr, advertise string) (*port, error) {
 	return p, nil
 }
 
-func (p *port) bind() (net.Listener, error) {
-	return (&net.ListenConfig{}).Listen(context.Background(), "tcp", p.addr) //nolint:wrapcheck // wrapped by the callers, who know why
+func (p *port) bind(ctx context.Context) (net.Listener, error) {
+	return (&net.ListenConfig{}).Listen(ctx, "tcp", p.addr) //nolint:wrapcheck // wrapped by the callers, who know why
 }
 
 // listen is for kfake.ListenFn.
 func (p *port) listen(string, string) (net.Listener, error) {
-	l, err := p.bind()
+	l, err := p.bind(context.Background())
 	if p.err = err; err != nil {
 		return nil, err
 	}

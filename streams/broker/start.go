@@ -38,7 +38,7 @@ func (e *untrustedError) Unwrap() error { return e.err }
 // start opens the broker, once more on a fresh dir when the one there cannot be
 // trusted.
 func (b *Broker) start(ctx context.Context) error {
-	port, err := newPort(b.cfg.Listen, b.cfg.Advertise)
+	port, err := newPort(ctx, b.cfg.Listen, b.cfg.Advertise)
 	if err != nil {
 		return fmt.Errorf("broker: %w", err)
 	}

@@ -113,7 +113,7 @@ func (t *Tail) lookAgain(ctx context.Context, items []item, again bool) error {
 		n, reread := 0, false
 		for ; i+n < len(items); n++ {
 			r := &items[i+n].record
-			if r.Lane != first.Lane || r.Pos != first.Pos+uint64(n) { //nolint:gosec // small
+			if r.Lane != first.Lane || r.Pos != first.Pos+uint64(n) {
 				break
 			}
 			reread = reread || stale(r)

@@ -13,11 +13,12 @@ func TestErrors(t *testing.T) {
 	t.Parallel()
 	a := start(t)
 	ada := a.register(t, "errors_ada_zq")
-	for _, path := range []string{"/", "/nothing", "/users", "/users/errors_ada_zq/nothing", "/auth", "//users/self", "/users/self/"} {
+	for _, path := range []string{"/", "/nothing", "/user", "/users/errors_ada_zq/nothing", "/auth", "//users/self", "/users/self/"} {
 		refused(t, http.StatusNotFound, "not_found", "Not found")(ada.Get(t.Context(), path))
 	}
 	for _, test := range []struct{ method, path, allow string }{
 		{http.MethodGet, "/auth/register", "POST"},
+		{http.MethodGet, "/users", "POST"},
 		{http.MethodDelete, "/auth/login", "POST"},
 		{http.MethodPost, "/users/errors_ada_zq", "GET, HEAD, DELETE"},
 		{http.MethodPatch, "/users/self", "GET, HEAD, PUT, DELETE"},

@@ -92,7 +92,8 @@ func TestUpdate(t *testing.T) {
 	if seen := want(t, http.StatusOK)(ada.User(t.Context(), "update_ada_zq")).User; *seen != *got {
 		t.Errorf("user is %+v after the answer %+v", seen, got)
 	}
-	want(t, http.StatusOK)(ada.Update(t.Context(), map[string]any{"profile_picture": "ProfileProto/users/" + got.UID + ".jpg"}))
+	refused(t, http.StatusBadRequest, "invalid_profile_picture", "No photo was uploaded to this path")(
+		ada.Update(t.Context(), map[string]any{"profile_picture": "ProfileProto/users/" + got.UID + ".jpg"}))
 	if got := want(t, http.StatusOK)(ada.Update(t.Context(), map[string]any{"profile_picture": "", "role": "user"})).User; got.Picture != "" || got.Role != "user" {
 		t.Errorf("reset user is %+v", got)
 	}

@@ -13,32 +13,32 @@ const patience = 30 * time.Second
 
 // Consumer is a plain client that reads topics from their start.
 type Consumer struct {
-	t      testing.TB
+	tb     testing.TB
 	client *kgo.Client
 	got    []*kgo.Record
 }
 
 // Consume returns a consumer of topics at a broker.
-func Consume(t testing.TB, addr string, topics ...string) *Consumer {
-	t.Helper()
+func Consume(tb testing.TB, addr string, topics ...string) *Consumer {
+	tb.Helper()
 	client, err := kgo.NewClient(kgo.SeedBrokers(addr), kgo.ConsumeTopics(topics...), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
 		kgo.MetadataMinAge(10*time.Millisecond), kgo.FetchMaxWait(50*time.Millisecond))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(client.Close)
-	return &Consumer{t: t, client: client}
+	tb.Cleanup(client.Close)
+	return &Consumer{tb: tb, client: client}
 }
 
 // Until reads on until enough says so, and returns all that was read.
 func (c *Consumer) Until(enough func(all []*kgo.Record) bool) []*kgo.Record {
-	c.t.Helper()
-	ctx, cancel := context.WithTimeout(c.t.Context(), patience)
+	c.tb.Helper()
+	ctx, cancel := context.WithTimeout(c.tb.Context(), patience)
 	defer cancel()
 	for !enough(c.got) {
 		fetches := c.client.PollFetches(ctx)
 		if ctx.Err() != nil {
-			c.t.Fatalf("%d records came, and then no more", len(c.got))
+			c.tb.Fatalf("%d records came, and then no more", len(c.got))
 		}
 		c.got = append(c.got, fetches.Records()...)
 	}
@@ -47,7 +47,7 @@ func (c *Consumer) Until(enough func(all []*kgo.Record) bool) []*kgo.Record {
 
 // Await reads until n records have come.
 func (c *Consumer) Await(n int) []*kgo.Record {
-	c.t.Helper()
+	c.tb.Helper()
 	return c.Until(func(all []*kgo.Record) bool { return len(all) >= n })
 }
 

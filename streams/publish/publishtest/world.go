@@ -34,11 +34,11 @@ type World struct {
 }
 
 // NewWorld returns a world in a new directory.
-func NewWorld(t testing.TB) *World {
-	t.Helper()
-	w := &World{T: t, Dir: t.TempDir(), States: make(map[user.ID]*user.State)}
+func NewWorld(tb testing.TB) *World {
+	tb.Helper()
+	w := &World{T: tb, Dir: tb.TempDir(), States: make(map[user.ID]*user.State)}
 	w.start()
-	t.Cleanup(func() { w.stop() })
+	tb.Cleanup(func() { w.stop() })
 	return w
 }
 
@@ -95,7 +95,7 @@ func (w *World) must(err error) {
 func Time() time.Time { return time.Date(2024, 1, 15, 10, 30, 0, 0, time.UTC) }
 
 // UID returns the uid of the user with an id.
-func UID(id user.ID) user.UID { return user.UID{0: 1, 14: byte(id >> 8), 15: byte(id)} }
+func UID(id user.ID) user.UID { return user.UID{0: 1, 14: byte(id >> 8), 15: byte(id)} } //nolint:gosec // small
 
 // Register registers users u<first> to u<first+n-1> in as few batches as
 // possible.
@@ -139,12 +139,11 @@ func (w *World) turn(id user.ID, commands ...user.Command) *persistence.Turn {
 			r.Kind, r.EventID, r.Payload, err = usergrain.EncodeEvent(e)
 			w.must(err)
 			t.Records = append(t.Records, r)
-			switch e := e.(type) {
-			case user.ActivityDeleted:
+			if e, ok := e.(user.ActivityDeleted); ok {
 				t.Erase = append(t.Erase, e.EventID)
-			case user.Deleted:
+			}
+			if _, ok := e.(user.Deleted); ok {
 				t.Account, t.Deleted = s.Account(), true
-			default:
 			}
 			s.Apply(e)
 			s.ID = id
