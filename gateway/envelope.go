@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -120,6 +121,17 @@ func (encoded[A]) Schema(r huma.Registry) *huma.Schema {
 
 func (e *encoded[A]) appendJSON(b []byte) []byte { return append(b, e.json...) }
 
+// encode encodes v as people read it: & in a URL stays &.
+func encode(v any) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		return nil, fmt.Errorf("encode %T: %w", v, err)
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
+}
+
 // taggedOutput is an answer whose ETag is made of its bytes.
 type taggedOutput[A any] struct {
 	Status int
@@ -130,9 +142,9 @@ type taggedOutput[A any] struct {
 
 // tagged encodes a, or finds that the client has it.
 func tagged[A any](ctx context.Context, a *A, link string) (*taggedOutput[A], error) {
-	b, err := json.Marshal(a)
+	b, err := encode(a)
 	if err != nil {
-		return nil, fmt.Errorf("encode %T: %w", a, err)
+		return nil, err
 	}
 	out := &taggedOutput[A]{Status: http.StatusOK, ETag: bytesTag(b), Link: link}
 	if unchanged(exchangeOf(ctx).r.Header["If-None-Match"], out.ETag) {

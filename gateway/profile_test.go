@@ -30,7 +30,7 @@ func TestAProfileHasTheShapeOfTheAPI(t *testing.T) {
 	}
 	want := func(settings string) string {
 		return `{"status":"success","profile":{"_id":"00000000000000000000000000000001","username":"alice","display_name":"Name of alice",` +
-			`"bio":"two\nlines \u003c\u0026\u003e","avatar_url":"https://example.com/a.jpg","created_at":"2024-01-15T10:30:00Z",` + settings +
+			`"bio":"two\nlines <&>","avatar_url":"https://example.com/a.jpg","created_at":"2024-01-15T10:30:00Z",` + settings +
 			`"followed":{"crew_members":[12,11,10],"studios":[22,21,20],"other_users":["00000000000000000000000000000003","00000000000000000000000000000002"]},` +
 			`"followed_counts":{"crew_members":3,"studios":3,"other_users":2}}}`
 	}

@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -203,9 +202,9 @@ func (api) Marshal(w io.Writer, _ string, v any) error {
 		writeJSON(w, a)
 		return nil
 	}
-	b, err := json.Marshal(v)
+	b, err := encode(v)
 	if err != nil {
-		return fmt.Errorf("encode %T: %w", v, err)
+		return err
 	}
 	_, _ = w.Write(append(b, '\n'))
 	return nil

@@ -215,8 +215,15 @@ func (s *Server) OpenAPI() *huma.OpenAPI { return s.api.OpenAPI() }
 
 // HTTPServer returns a net/http server for a handler with timeouts that bound
 // what a slow or silent client can hold. logger gets what net/http has to say.
+//
+// It speaks HTTP/1.1, and HTTP/2 to clients that begin with it: TLS, with which
+// the two are negotiated, is the business of a proxy in front.
 func HTTPServer(h http.Handler, logger *slog.Logger) *http.Server {
+	var protocols http.Protocols
+	protocols.SetHTTP1(true)
+	protocols.SetUnencryptedHTTP2(true)
 	return &http.Server{
+		Protocols:         &protocols,
 		Handler:           h,
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       30 * time.Second,

@@ -37,6 +37,7 @@ const (
 	KindFollowerRemoved  Kind = 15
 	KindSevered          Kind = 16
 	KindDeleted          Kind = 17
+	KindContentCounted   Kind = 18
 )
 
 // Record is one stored fact. (Lane, Pos) is its global position: dense per
@@ -49,7 +50,7 @@ type Record struct {
 	Seq     uint64
 	Kind    Kind
 	At      time.Time
-	EventID string // of KindActivityRecorded and KindActivityErased, else ""
+	EventID string // unique per user for ever; of KindActivityRecorded, KindActivityErased and KindContentCounted, else ""
 	Payload []byte // protobuf; what it holds depends on Kind
 }
 

@@ -2,6 +2,7 @@ package user
 
 import (
 	"cmp"
+	"math"
 	"slices"
 	"time"
 )
@@ -57,9 +58,20 @@ func (s *State) Apply(e Event) {
 	case Severed:
 		s.Following.Remove(e.Gone)
 		s.Followers.Remove(e.Gone)
+	case ContentCounted:
+		s.Streams, s.Videos = counted(s.Streams, e.Streams), counted(s.Videos, e.Videos)
 	case Deleted:
 		*s = State{ID: s.ID, UID: s.UID, Version: s.Version, LastAt: s.LastAt, Deleted: true}
 	}
+}
+
+// counted returns a total after a change: never below 0, nor beyond what a number
+// holds.
+func counted(total, change int64) int64 {
+	if change > 0 && total > math.MaxInt64-change {
+		return math.MaxInt64
+	}
+	return max(0, total+change)
 }
 
 // remember notes an event id, dropping the oldest above MaxRecent. What was

@@ -128,6 +128,15 @@ type Sever struct {
 	At   time.Time
 }
 
+// CountContent is what content services report: Streams and Videos more, or less
+// when negative. An ID that was counted is satisfied.
+type CountContent struct {
+	ID      string
+	Streams int64
+	Videos  int64
+	At      time.Time
+}
+
 func (Register) command()       {}
 func (UpdateProfile) command()  {}
 func (SetPreferences) command() {}
@@ -144,3 +153,4 @@ func (Delete) command()         {}
 func (AddFollower) command()    {}
 func (RemoveFollower) command() {}
 func (Sever) command()          {}
+func (CountContent) command()   {}

@@ -107,6 +107,12 @@ func Decide(s *State, c Command) ([]Event, error) {
 			return nil, nil
 		}
 		return one(Severed{Gone: c.Gone, At: s.recordedAt(c.At)})
+	case CountContent:
+		if s.eventStatus(ContentKey(c.ID)) == EventRecorded {
+			return nil, nil
+		}
+		// Unknown here: the database refuses the turn if it was counted.
+		return one(ContentCounted{ID: c.ID, Streams: c.Streams, Videos: c.Videos, At: s.recordedAt(c.At)})
 	case Delete:
 		return one(Deleted{At: s.recordedAt(c.At)})
 	case Register:
@@ -136,7 +142,7 @@ func decideDeleted(c Command) ([]Event, error) {
 	case RemoveFollower, Sever, Delete:
 		return nil, nil
 	case Register, UpdateProfile, SetPreferences, SetPrivacy, Follow, Unfollow, FollowCrew, UnfollowCrew,
-		FollowStudio, UnfollowStudio, RecordActivity, DeleteActivity, AddFollower:
+		FollowStudio, UnfollowStudio, RecordActivity, DeleteActivity, AddFollower, CountContent:
 	}
 	return nil, ErrDeleted
 }

@@ -126,6 +126,16 @@ type Severed struct {
 	At   time.Time
 }
 
+// ContentCounted records that content services reported a change of what the
+// user has published: Streams and Videos more, or less when negative. ID is
+// theirs, and counts once.
+type ContentCounted struct {
+	ID      string
+	Streams int64
+	Videos  int64
+	At      time.Time
+}
+
 // Deleted closes the journal.
 type Deleted struct {
 	At time.Time
@@ -148,6 +158,7 @@ func (FollowerAdded) event()    {}
 func (FollowerRemoved) event()  {}
 func (Severed) event()          {}
 func (Deleted) event()          {}
+func (ContentCounted) event()   {}
 
 // RecordedAt implements Event.
 func (e Registered) RecordedAt() time.Time { return e.At }
@@ -199,3 +210,6 @@ func (e Severed) RecordedAt() time.Time { return e.At }
 
 // RecordedAt implements Event.
 func (e Deleted) RecordedAt() time.Time { return e.At }
+
+// RecordedAt implements Event.
+func (e ContentCounted) RecordedAt() time.Time { return e.At }

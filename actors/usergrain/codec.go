@@ -54,6 +54,8 @@ func EncodeEvent(e user.Event) (kind persistence.Kind, eventID string, payload [
 		kind, m = persistence.KindFollowerRemoved, &kithv1.FollowerRemoved{Source: uint64(e.Source), Lane: uint32(e.Lane), Pos: e.Pos}
 	case user.Severed:
 		kind, m = persistence.KindSevered, &kithv1.Severed{Gone: uint64(e.Gone)}
+	case user.ContentCounted:
+		kind, eventID, m = persistence.KindContentCounted, user.ContentKey(e.ID), &kithv1.ContentCounted{Streams: e.Streams, Videos: e.Videos}
 	case user.Deleted:
 		kind, m = persistence.KindDeleted, &kithv1.Deleted{}
 	}
@@ -146,6 +148,14 @@ func decodeRecord(r *persistence.Record) (user.Event, error) {
 		var m kithv1.Severed
 		err := proto.Unmarshal(r.Payload, &m)
 		return user.Severed{Gone: user.ID(m.GetGone()), At: at}, errors.Join(err, checkIDs(m.GetGone()))
+	case persistence.KindContentCounted:
+		var m kithv1.ContentCounted
+		err := proto.Unmarshal(r.Payload, &m)
+		id, ok := user.ContentID(r.EventID)
+		if !ok {
+			err = errors.Join(err, errors.New("the content id is missing"))
+		}
+		return user.ContentCounted{ID: id, Streams: m.GetStreams(), Videos: m.GetVideos(), At: at}, err
 	case persistence.KindDeleted:
 		return user.Deleted{At: at}, nil
 	}

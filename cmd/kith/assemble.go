@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"kith/actors/cluster"
+	"kith/actors/user"
 	"kith/actors/usergrain"
 	"kith/gateway"
 	"kith/gateway/auth"
@@ -85,8 +86,13 @@ func assemble(ctx context.Context, s *settings, d *dataDir, logger *slog.Logger)
 	if err != nil {
 		return nil, err
 	}
+	photos, err := disk.New(disk.Config{Dir: d.file(photosDir), Base: p.publicURL(s) + gateway.PathUploads, Secret: secret, Registerer: registry})
+	if err != nil {
+		return nil, fmt.Errorf("open the photos: %w", err)
+	}
+	p.closes = append(p.closes, photos.Close)
 	tail, err := effects.New(effects.Config{
-		Committer: committer, Journal: db, Lanes: db, Directory: db, Cards: cards, Grains: client, Logger: logger, Registerer: registry,
+		Committer: committer, Journal: db, Lanes: db, Directory: db, Cards: cards, Grains: client, Photos: deletedPhotos{db, photos}, Logger: logger, Registerer: registry,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("make the effects tail: %w", err)
@@ -103,11 +109,6 @@ func assemble(ctx context.Context, s *settings, d *dataDir, logger *slog.Logger)
 		return nil, fmt.Errorf("make the list of users: %w", err)
 	}
 	p.add("list of users", live.Run)
-	photos, err := disk.New(disk.Config{Dir: d.file(photosDir), Base: p.publicURL(s) + gateway.PathUploads, Secret: secret, Registerer: registry})
-	if err != nil {
-		return nil, fmt.Errorf("open the photos: %w", err)
-	}
-	p.closes = append(p.closes, photos.Close)
 	server, err := gateway.New(gateway.Config{ //nolint:contextcheck // requests bring their own
 		Grains: client, Relations: client, Directory: db, Edges: db, Credentials: db, Cards: cards,
 		Activities: db, Search: db, Shuffle: live, Blobs: photos,
@@ -329,4 +330,25 @@ func openOperator(ctx context.Context, s storage, given secret) (_ operator, clo
 		return nil, nil, errors.Join(fmt.Errorf("open the database: %w", err), d.close())
 	}
 	return &localOperator{directory: db, audit: db, tokens: tokens}, func() error { return errors.Join(db.Close(), d.close()) }, nil
+}
+
+// deletedPhotos erases photos by the id of their user, who is no more.
+type deletedPhotos struct {
+	roster persistence.Roster
+	blobs  persistence.Blobs
+}
+
+// DeletePhoto implements effects.Photos.
+func (d deletedPhotos) DeletePhoto(ctx context.Context, id user.ID) error {
+	identities, err := d.roster.Identities(ctx, []user.ID{id})
+	if err != nil {
+		return fmt.Errorf("find a deleted user: %w", err)
+	}
+	if identities[0] == nil {
+		return nil
+	}
+	if err := d.blobs.Delete(ctx, user.PicturePath(identities[0].UID)); err != nil {
+		return fmt.Errorf("delete a photo: %w", err)
+	}
+	return nil
 }

@@ -12,3 +12,12 @@ func Occupy(p *Passwords) (release func()) {
 		p.waiting.Add(-1)
 	}
 }
+
+// ParseKeySet returns how many keys of a set are used.
+func ParseKeySet(b []byte) (int, error) {
+	set, err := parseKeySet(b)
+	if err != nil {
+		return 0, err
+	}
+	return len(set.keys), nil
+}

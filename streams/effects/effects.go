@@ -43,6 +43,12 @@ type Directory interface {
 	Release(ctx context.Context, id user.ID, claims []persistence.Claim) error
 }
 
+// Photos erases the photo of a user who was deleted.
+type Photos interface {
+	// DeletePhoto erases what the user uploaded; nothing being there is no error.
+	DeletePhoto(ctx context.Context, id user.ID) error
+}
+
 // Config is what a Tail needs.
 type Config struct {
 	Journal   persistence.Journal
@@ -51,6 +57,7 @@ type Config struct {
 	Cards     persistence.Cards
 	Committer *lanes.Committer
 	Grains    Grains
+	Photos    Photos // nil: there are none
 	// MaxInFlight bounds the records in flight, over all lanes. Default 4096.
 	MaxInFlight int
 	// MaxCalls bounds the calls in flight. Default 512.

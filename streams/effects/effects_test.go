@@ -300,6 +300,37 @@ func TestDeletingRepairsTheNeighbours(t *testing.T) {
 	})
 }
 
+func TestDeletingErasesThePhotoHoweverOftenItTakes(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		photos := &flakyPhotos{fail: 3}
+		w := newWorld(t, 0)
+		w.cfg = func(c *effects.Config) { c.Photos = photos }
+		w.start().register(1, 2)
+		w.follow(2, 1)
+		w.remove(1)
+		pause(time.Minute)
+		w.wantQuiet(1, 2)
+		if want := []user.ID{1, 1, 1, 1}; !slices.Equal(photos.asked, want) {
+			t.Errorf("asked to erase the photos of %v, want %v", photos.asked, want)
+		}
+	})
+}
+
+// flakyPhotos fails a few times.
+type flakyPhotos struct {
+	fail  int
+	asked []user.ID
+}
+
+func (p *flakyPhotos) DeletePhoto(_ context.Context, id user.ID) error {
+	p.asked = append(p.asked, id)
+	if len(p.asked) <= p.fail {
+		return errAway
+	}
+	return nil
+}
+
 func TestASeveringWaitsForEarlierEffectsOfItsLane(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -170,18 +170,31 @@ func (t *Tail) sever(ctx context.Context, job persistence.Severing) {
 			return
 		}
 	}
-	for done := false; !done; {
-		if t.persist(ctx, "erase what a deleted user left", func(ctx context.Context) error {
-			var err error
-			if done, err = t.cfg.Journal.EraseUser(ctx, job.User, eraseRows); err != nil {
-				return fmt.Errorf("erase: %w", err)
-			}
-			return nil
-		}) != nil {
-			return
-		}
+	if t.erase(ctx, job.User) != nil {
+		return
 	}
 	_ = t.persist(ctx, "close a severing", func(ctx context.Context) error {
 		return t.cfg.Lanes.CloseSevering(ctx, t.cfg.Committer.Node(), job.User)
+	})
+}
+
+// erase removes the content that a deleted user left.
+func (t *Tail) erase(ctx context.Context, id user.ID) error {
+	for done := false; !done; {
+		if err := t.persist(ctx, "erase what a deleted user left", func(ctx context.Context) error {
+			var err error
+			if done, err = t.cfg.Journal.EraseUser(ctx, id, eraseRows); err != nil {
+				return fmt.Errorf("erase: %w", err)
+			}
+			return nil
+		}); err != nil {
+			return err
+		}
+	}
+	if t.cfg.Photos == nil {
+		return nil
+	}
+	return t.persist(ctx, "erase the photo of a deleted user", func(ctx context.Context) error {
+		return t.cfg.Photos.DeletePhoto(ctx, id)
 	})
 }

@@ -879,6 +879,60 @@ func (*Deleted) Descriptor() ([]byte, []int) {
 	return file_kith_v1_journal_proto_rawDescGZIP(), []int{16}
 }
 
+// ContentCounted: content services reported a change. Their id is in the record's
+// column, behind "content:".
+type ContentCounted struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Streams       int64                  `protobuf:"zigzag64,1,opt,name=streams,proto3" json:"streams,omitempty"` // more, or less when negative
+	Videos        int64                  `protobuf:"zigzag64,2,opt,name=videos,proto3" json:"videos,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ContentCounted) Reset() {
+	*x = ContentCounted{}
+	mi := &file_kith_v1_journal_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ContentCounted) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ContentCounted) ProtoMessage() {}
+
+func (x *ContentCounted) ProtoReflect() protoreflect.Message {
+	mi := &file_kith_v1_journal_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ContentCounted.ProtoReflect.Descriptor instead.
+func (*ContentCounted) Descriptor() ([]byte, []int) {
+	return file_kith_v1_journal_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *ContentCounted) GetStreams() int64 {
+	if x != nil {
+		return x.Streams
+	}
+	return 0
+}
+
+func (x *ContentCounted) GetVideos() int64 {
+	if x != nil {
+		return x.Videos
+	}
+	return 0
+}
+
 // Activity is a behaviour event: what a user did with a movie.
 type Activity struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -898,7 +952,7 @@ type Activity struct {
 
 func (x *Activity) Reset() {
 	*x = Activity{}
-	mi := &file_kith_v1_journal_proto_msgTypes[17]
+	mi := &file_kith_v1_journal_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -910,7 +964,7 @@ func (x *Activity) String() string {
 func (*Activity) ProtoMessage() {}
 
 func (x *Activity) ProtoReflect() protoreflect.Message {
-	mi := &file_kith_v1_journal_proto_msgTypes[17]
+	mi := &file_kith_v1_journal_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -923,7 +977,7 @@ func (x *Activity) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Activity.ProtoReflect.Descriptor instead.
 func (*Activity) Descriptor() ([]byte, []int) {
-	return file_kith_v1_journal_proto_rawDescGZIP(), []int{17}
+	return file_kith_v1_journal_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Activity) GetEventId() string {
@@ -1009,7 +1063,7 @@ type Preferences struct {
 
 func (x *Preferences) Reset() {
 	*x = Preferences{}
-	mi := &file_kith_v1_journal_proto_msgTypes[18]
+	mi := &file_kith_v1_journal_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1021,7 +1075,7 @@ func (x *Preferences) String() string {
 func (*Preferences) ProtoMessage() {}
 
 func (x *Preferences) ProtoReflect() protoreflect.Message {
-	mi := &file_kith_v1_journal_proto_msgTypes[18]
+	mi := &file_kith_v1_journal_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1034,7 +1088,7 @@ func (x *Preferences) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Preferences.ProtoReflect.Descriptor instead.
 func (*Preferences) Descriptor() ([]byte, []int) {
-	return file_kith_v1_journal_proto_rawDescGZIP(), []int{18}
+	return file_kith_v1_journal_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Preferences) GetFavGenres() []int64 {
@@ -1077,7 +1131,7 @@ type Privacy struct {
 
 func (x *Privacy) Reset() {
 	*x = Privacy{}
-	mi := &file_kith_v1_journal_proto_msgTypes[19]
+	mi := &file_kith_v1_journal_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1089,7 +1143,7 @@ func (x *Privacy) String() string {
 func (*Privacy) ProtoMessage() {}
 
 func (x *Privacy) ProtoReflect() protoreflect.Message {
-	mi := &file_kith_v1_journal_proto_msgTypes[19]
+	mi := &file_kith_v1_journal_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1102,7 +1156,7 @@ func (x *Privacy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Privacy.ProtoReflect.Descriptor instead.
 func (*Privacy) Descriptor() ([]byte, []int) {
-	return file_kith_v1_journal_proto_rawDescGZIP(), []int{19}
+	return file_kith_v1_journal_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Privacy) GetProfile() bool {
@@ -1161,7 +1215,7 @@ type Snapshot struct {
 
 func (x *Snapshot) Reset() {
 	*x = Snapshot{}
-	mi := &file_kith_v1_journal_proto_msgTypes[20]
+	mi := &file_kith_v1_journal_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1173,7 +1227,7 @@ func (x *Snapshot) String() string {
 func (*Snapshot) ProtoMessage() {}
 
 func (x *Snapshot) ProtoReflect() protoreflect.Message {
-	mi := &file_kith_v1_journal_proto_msgTypes[20]
+	mi := &file_kith_v1_journal_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1186,7 +1240,7 @@ func (x *Snapshot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Snapshot.ProtoReflect.Descriptor instead.
 func (*Snapshot) Descriptor() ([]byte, []int) {
-	return file_kith_v1_journal_proto_rawDescGZIP(), []int{20}
+	return file_kith_v1_journal_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Snapshot) GetFormat() uint32 {
@@ -1368,7 +1422,7 @@ type LaneMark struct {
 
 func (x *LaneMark) Reset() {
 	*x = LaneMark{}
-	mi := &file_kith_v1_journal_proto_msgTypes[21]
+	mi := &file_kith_v1_journal_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1380,7 +1434,7 @@ func (x *LaneMark) String() string {
 func (*LaneMark) ProtoMessage() {}
 
 func (x *LaneMark) ProtoReflect() protoreflect.Message {
-	mi := &file_kith_v1_journal_proto_msgTypes[21]
+	mi := &file_kith_v1_journal_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1393,7 +1447,7 @@ func (x *LaneMark) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LaneMark.ProtoReflect.Descriptor instead.
 func (*LaneMark) Descriptor() ([]byte, []int) {
-	return file_kith_v1_journal_proto_rawDescGZIP(), []int{21}
+	return file_kith_v1_journal_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *LaneMark) GetLane() uint32 {
@@ -1421,7 +1475,7 @@ type RecentEvent struct {
 
 func (x *RecentEvent) Reset() {
 	*x = RecentEvent{}
-	mi := &file_kith_v1_journal_proto_msgTypes[22]
+	mi := &file_kith_v1_journal_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1433,7 +1487,7 @@ func (x *RecentEvent) String() string {
 func (*RecentEvent) ProtoMessage() {}
 
 func (x *RecentEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_kith_v1_journal_proto_msgTypes[22]
+	mi := &file_kith_v1_journal_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1446,7 +1500,7 @@ func (x *RecentEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecentEvent.ProtoReflect.Descriptor instead.
 func (*RecentEvent) Descriptor() ([]byte, []int) {
-	return file_kith_v1_journal_proto_rawDescGZIP(), []int{22}
+	return file_kith_v1_journal_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *RecentEvent) GetId() string {
@@ -1514,7 +1568,10 @@ const file_kith_v1_journal_proto_rawDesc = "" +
 	"\x03pos\x18\x03 \x01(\x04R\x03pos\"\x1d\n" +
 	"\aSevered\x12\x12\n" +
 	"\x04gone\x18\x01 \x01(\x04R\x04gone\"\t\n" +
-	"\aDeleted\"\xbb\x02\n" +
+	"\aDeleted\"B\n" +
+	"\x0eContentCounted\x12\x18\n" +
+	"\astreams\x18\x01 \x01(\x12R\astreams\x12\x16\n" +
+	"\x06videos\x18\x02 \x01(\x12R\x06videos\"\xbb\x02\n" +
 	"\bActivity\x12\x19\n" +
 	"\bevent_id\x18\x01 \x01(\tR\aeventId\x12\x12\n" +
 	"\x04type\x18\x02 \x01(\tR\x04type\x12\x19\n" +
@@ -1589,7 +1646,7 @@ func file_kith_v1_journal_proto_rawDescGZIP() []byte {
 	return file_kith_v1_journal_proto_rawDescData
 }
 
-var file_kith_v1_journal_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
+var file_kith_v1_journal_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
 var file_kith_v1_journal_proto_goTypes = []any{
 	(*Registered)(nil),       // 0: kith.v1.Registered
 	(*ProfileUpdated)(nil),   // 1: kith.v1.ProfileUpdated
@@ -1608,23 +1665,24 @@ var file_kith_v1_journal_proto_goTypes = []any{
 	(*FollowerRemoved)(nil),  // 14: kith.v1.FollowerRemoved
 	(*Severed)(nil),          // 15: kith.v1.Severed
 	(*Deleted)(nil),          // 16: kith.v1.Deleted
-	(*Activity)(nil),         // 17: kith.v1.Activity
-	(*Preferences)(nil),      // 18: kith.v1.Preferences
-	(*Privacy)(nil),          // 19: kith.v1.Privacy
-	(*Snapshot)(nil),         // 20: kith.v1.Snapshot
-	(*LaneMark)(nil),         // 21: kith.v1.LaneMark
-	(*RecentEvent)(nil),      // 22: kith.v1.RecentEvent
-	nil,                      // 23: kith.v1.Preferences.NotificationsEntry
+	(*ContentCounted)(nil),   // 17: kith.v1.ContentCounted
+	(*Activity)(nil),         // 18: kith.v1.Activity
+	(*Preferences)(nil),      // 19: kith.v1.Preferences
+	(*Privacy)(nil),          // 20: kith.v1.Privacy
+	(*Snapshot)(nil),         // 21: kith.v1.Snapshot
+	(*LaneMark)(nil),         // 22: kith.v1.LaneMark
+	(*RecentEvent)(nil),      // 23: kith.v1.RecentEvent
+	nil,                      // 24: kith.v1.Preferences.NotificationsEntry
 }
 var file_kith_v1_journal_proto_depIdxs = []int32{
-	18, // 0: kith.v1.PreferencesSet.preferences:type_name -> kith.v1.Preferences
-	19, // 1: kith.v1.PrivacySet.privacy:type_name -> kith.v1.Privacy
-	17, // 2: kith.v1.ActivityRecorded.activity:type_name -> kith.v1.Activity
-	23, // 3: kith.v1.Preferences.notifications:type_name -> kith.v1.Preferences.NotificationsEntry
-	19, // 4: kith.v1.Snapshot.privacy:type_name -> kith.v1.Privacy
-	18, // 5: kith.v1.Snapshot.preferences:type_name -> kith.v1.Preferences
-	21, // 6: kith.v1.Snapshot.applied:type_name -> kith.v1.LaneMark
-	22, // 7: kith.v1.Snapshot.recent:type_name -> kith.v1.RecentEvent
+	19, // 0: kith.v1.PreferencesSet.preferences:type_name -> kith.v1.Preferences
+	20, // 1: kith.v1.PrivacySet.privacy:type_name -> kith.v1.Privacy
+	18, // 2: kith.v1.ActivityRecorded.activity:type_name -> kith.v1.Activity
+	24, // 3: kith.v1.Preferences.notifications:type_name -> kith.v1.Preferences.NotificationsEntry
+	20, // 4: kith.v1.Snapshot.privacy:type_name -> kith.v1.Privacy
+	19, // 5: kith.v1.Snapshot.preferences:type_name -> kith.v1.Preferences
+	22, // 6: kith.v1.Snapshot.applied:type_name -> kith.v1.LaneMark
+	23, // 7: kith.v1.Snapshot.recent:type_name -> kith.v1.RecentEvent
 	8,  // [8:8] is the sub-list for method output_type
 	8,  // [8:8] is the sub-list for method input_type
 	8,  // [8:8] is the sub-list for extension type_name
@@ -1637,14 +1695,14 @@ func file_kith_v1_journal_proto_init() {
 	if File_kith_v1_journal_proto != nil {
 		return
 	}
-	file_kith_v1_journal_proto_msgTypes[17].OneofWrappers = []any{}
+	file_kith_v1_journal_proto_msgTypes[18].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_kith_v1_journal_proto_rawDesc), len(file_kith_v1_journal_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   24,
+			NumMessages:   25,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

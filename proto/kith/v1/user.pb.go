@@ -45,6 +45,7 @@ type Command struct {
 	//	*Command_DeleteActivity
 	//	*Command_Delete
 	//	*Command_Sever
+	//	*Command_CountContent
 	Command       isCommand_Command `protobuf_oneof:"command"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -213,6 +214,15 @@ func (x *Command) GetSever() *Sever {
 	return nil
 }
 
+func (x *Command) GetCountContent() *CountContent {
+	if x != nil {
+		if x, ok := x.Command.(*Command_CountContent); ok {
+			return x.CountContent
+		}
+	}
+	return nil
+}
+
 type isCommand_Command interface {
 	isCommand_Command()
 }
@@ -273,6 +283,10 @@ type Command_Sever struct {
 	Sever *Sever `protobuf:"bytes,14,opt,name=sever,proto3,oneof"`
 }
 
+type Command_CountContent struct {
+	CountContent *CountContent `protobuf:"bytes,15,opt,name=count_content,json=countContent,proto3,oneof"`
+}
+
 func (*Command_Register) isCommand_Command() {}
 
 func (*Command_UpdateProfile) isCommand_Command() {}
@@ -300,6 +314,8 @@ func (*Command_DeleteActivity) isCommand_Command() {}
 func (*Command_Delete) isCommand_Command() {}
 
 func (*Command_Sever) isCommand_Command() {}
+
+func (*Command_CountContent) isCommand_Command() {}
 
 // Register makes the account. The names in it were claimed for the grain's id.
 type Register struct {
@@ -1097,6 +1113,67 @@ func (x *Sever) GetGone() uint64 {
 	return 0
 }
 
+// CountContent is a change that content services reported; an id counts once.
+type CountContent struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Streams       int64                  `protobuf:"zigzag64,2,opt,name=streams,proto3" json:"streams,omitempty"` // more, or less when negative
+	Videos        int64                  `protobuf:"zigzag64,3,opt,name=videos,proto3" json:"videos,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CountContent) Reset() {
+	*x = CountContent{}
+	mi := &file_kith_v1_user_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CountContent) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CountContent) ProtoMessage() {}
+
+func (x *CountContent) ProtoReflect() protoreflect.Message {
+	mi := &file_kith_v1_user_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CountContent.ProtoReflect.Descriptor instead.
+func (*CountContent) Descriptor() ([]byte, []int) {
+	return file_kith_v1_user_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *CountContent) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *CountContent) GetStreams() int64 {
+	if x != nil {
+		return x.Streams
+	}
+	return 0
+}
+
+func (x *CountContent) GetVideos() int64 {
+	if x != nil {
+		return x.Videos
+	}
+	return 0
+}
+
 // Result is what a command did.
 type Result struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1109,7 +1186,7 @@ type Result struct {
 
 func (x *Result) Reset() {
 	*x = Result{}
-	mi := &file_kith_v1_user_proto_msgTypes[16]
+	mi := &file_kith_v1_user_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1121,7 +1198,7 @@ func (x *Result) String() string {
 func (*Result) ProtoMessage() {}
 
 func (x *Result) ProtoReflect() protoreflect.Message {
-	mi := &file_kith_v1_user_proto_msgTypes[16]
+	mi := &file_kith_v1_user_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1134,7 +1211,7 @@ func (x *Result) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result.ProtoReflect.Descriptor instead.
 func (*Result) Descriptor() ([]byte, []int) {
-	return file_kith_v1_user_proto_rawDescGZIP(), []int{16}
+	return file_kith_v1_user_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Result) GetChanged() bool {
@@ -1169,7 +1246,7 @@ type ActivityResult struct {
 
 func (x *ActivityResult) Reset() {
 	*x = ActivityResult{}
-	mi := &file_kith_v1_user_proto_msgTypes[17]
+	mi := &file_kith_v1_user_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1181,7 +1258,7 @@ func (x *ActivityResult) String() string {
 func (*ActivityResult) ProtoMessage() {}
 
 func (x *ActivityResult) ProtoReflect() protoreflect.Message {
-	mi := &file_kith_v1_user_proto_msgTypes[17]
+	mi := &file_kith_v1_user_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1194,7 +1271,7 @@ func (x *ActivityResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActivityResult.ProtoReflect.Descriptor instead.
 func (*ActivityResult) Descriptor() ([]byte, []int) {
-	return file_kith_v1_user_proto_rawDescGZIP(), []int{17}
+	return file_kith_v1_user_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ActivityResult) GetEventId() string {
@@ -1239,7 +1316,7 @@ type Account struct {
 
 func (x *Account) Reset() {
 	*x = Account{}
-	mi := &file_kith_v1_user_proto_msgTypes[18]
+	mi := &file_kith_v1_user_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1251,7 +1328,7 @@ func (x *Account) String() string {
 func (*Account) ProtoMessage() {}
 
 func (x *Account) ProtoReflect() protoreflect.Message {
-	mi := &file_kith_v1_user_proto_msgTypes[18]
+	mi := &file_kith_v1_user_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1264,7 +1341,7 @@ func (x *Account) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Account.ProtoReflect.Descriptor instead.
 func (*Account) Descriptor() ([]byte, []int) {
-	return file_kith_v1_user_proto_rawDescGZIP(), []int{18}
+	return file_kith_v1_user_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Account) GetId() uint64 {
@@ -1410,7 +1487,7 @@ type Effects struct {
 
 func (x *Effects) Reset() {
 	*x = Effects{}
-	mi := &file_kith_v1_user_proto_msgTypes[19]
+	mi := &file_kith_v1_user_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1422,7 +1499,7 @@ func (x *Effects) String() string {
 func (*Effects) ProtoMessage() {}
 
 func (x *Effects) ProtoReflect() protoreflect.Message {
-	mi := &file_kith_v1_user_proto_msgTypes[19]
+	mi := &file_kith_v1_user_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1435,7 +1512,7 @@ func (x *Effects) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Effects.ProtoReflect.Descriptor instead.
 func (*Effects) Descriptor() ([]byte, []int) {
-	return file_kith_v1_user_proto_rawDescGZIP(), []int{19}
+	return file_kith_v1_user_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Effects) GetEffects() []*Effect {
@@ -1460,7 +1537,7 @@ type Effect struct {
 
 func (x *Effect) Reset() {
 	*x = Effect{}
-	mi := &file_kith_v1_user_proto_msgTypes[20]
+	mi := &file_kith_v1_user_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1472,7 +1549,7 @@ func (x *Effect) String() string {
 func (*Effect) ProtoMessage() {}
 
 func (x *Effect) ProtoReflect() protoreflect.Message {
-	mi := &file_kith_v1_user_proto_msgTypes[20]
+	mi := &file_kith_v1_user_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1485,7 +1562,7 @@ func (x *Effect) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Effect.ProtoReflect.Descriptor instead.
 func (*Effect) Descriptor() ([]byte, []int) {
-	return file_kith_v1_user_proto_rawDescGZIP(), []int{20}
+	return file_kith_v1_user_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Effect) GetSource() uint64 {
@@ -1532,7 +1609,7 @@ type Delivered struct {
 
 func (x *Delivered) Reset() {
 	*x = Delivered{}
-	mi := &file_kith_v1_user_proto_msgTypes[21]
+	mi := &file_kith_v1_user_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1544,7 +1621,7 @@ func (x *Delivered) String() string {
 func (*Delivered) ProtoMessage() {}
 
 func (x *Delivered) ProtoReflect() protoreflect.Message {
-	mi := &file_kith_v1_user_proto_msgTypes[21]
+	mi := &file_kith_v1_user_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1557,7 +1634,7 @@ func (x *Delivered) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Delivered.ProtoReflect.Descriptor instead.
 func (*Delivered) Descriptor() ([]byte, []int) {
-	return file_kith_v1_user_proto_rawDescGZIP(), []int{21}
+	return file_kith_v1_user_proto_rawDescGZIP(), []int{22}
 }
 
 // ActivateRequest asks for an activation.
@@ -1569,7 +1646,7 @@ type ActivateRequest struct {
 
 func (x *ActivateRequest) Reset() {
 	*x = ActivateRequest{}
-	mi := &file_kith_v1_user_proto_msgTypes[22]
+	mi := &file_kith_v1_user_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1581,7 +1658,7 @@ func (x *ActivateRequest) String() string {
 func (*ActivateRequest) ProtoMessage() {}
 
 func (x *ActivateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kith_v1_user_proto_msgTypes[22]
+	mi := &file_kith_v1_user_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1594,7 +1671,7 @@ func (x *ActivateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActivateRequest.ProtoReflect.Descriptor instead.
 func (*ActivateRequest) Descriptor() ([]byte, []int) {
-	return file_kith_v1_user_proto_rawDescGZIP(), []int{22}
+	return file_kith_v1_user_proto_rawDescGZIP(), []int{23}
 }
 
 // Activated says that the grain has loaded its user.
@@ -1606,7 +1683,7 @@ type Activated struct {
 
 func (x *Activated) Reset() {
 	*x = Activated{}
-	mi := &file_kith_v1_user_proto_msgTypes[23]
+	mi := &file_kith_v1_user_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1618,7 +1695,7 @@ func (x *Activated) String() string {
 func (*Activated) ProtoMessage() {}
 
 func (x *Activated) ProtoReflect() protoreflect.Message {
-	mi := &file_kith_v1_user_proto_msgTypes[23]
+	mi := &file_kith_v1_user_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1631,14 +1708,14 @@ func (x *Activated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Activated.ProtoReflect.Descriptor instead.
 func (*Activated) Descriptor() ([]byte, []int) {
-	return file_kith_v1_user_proto_rawDescGZIP(), []int{23}
+	return file_kith_v1_user_proto_rawDescGZIP(), []int{24}
 }
 
 var File_kith_v1_user_proto protoreflect.FileDescriptor
 
 const file_kith_v1_user_proto_rawDesc = "" +
 	"\n" +
-	"\x12kith/v1/user.proto\x12\akith.v1\x1a\x15kith/v1/journal.proto\x1a\x15options/options.proto\"\xb7\x06\n" +
+	"\x12kith/v1/user.proto\x12\akith.v1\x1a\x15kith/v1/journal.proto\x1a\x15options/options.proto\"\xf5\x06\n" +
 	"\aCommand\x12/\n" +
 	"\bregister\x18\x01 \x01(\v2\x11.kith.v1.RegisterH\x00R\bregister\x12?\n" +
 	"\x0eupdate_profile\x18\x02 \x01(\v2\x16.kith.v1.UpdateProfileH\x00R\rupdateProfile\x12B\n" +
@@ -1656,7 +1733,8 @@ const file_kith_v1_user_proto_rawDesc = "" +
 	"\x11record_activities\x18\v \x01(\v2\x19.kith.v1.RecordActivitiesH\x00R\x10recordActivities\x12B\n" +
 	"\x0fdelete_activity\x18\f \x01(\v2\x17.kith.v1.DeleteActivityH\x00R\x0edeleteActivity\x12)\n" +
 	"\x06delete\x18\r \x01(\v2\x0f.kith.v1.DeleteH\x00R\x06delete\x12&\n" +
-	"\x05sever\x18\x0e \x01(\v2\x0e.kith.v1.SeverH\x00R\x05severB\t\n" +
+	"\x05sever\x18\x0e \x01(\v2\x0e.kith.v1.SeverH\x00R\x05sever\x12<\n" +
+	"\rcount_content\x18\x0f \x01(\v2\x15.kith.v1.CountContentH\x00R\fcountContentB\t\n" +
 	"\acommand\"\xa3\x01\n" +
 	"\bRegister\x12\x10\n" +
 	"\x03uid\x18\x01 \x01(\fR\x03uid\x12\x1a\n" +
@@ -1723,7 +1801,11 @@ const file_kith_v1_user_proto_rawDesc = "" +
 	"\bevent_id\x18\x01 \x01(\tR\aeventId\"\b\n" +
 	"\x06Delete\"\x1b\n" +
 	"\x05Sever\x12\x12\n" +
-	"\x04gone\x18\x01 \x01(\x04R\x04gone\"\x87\x01\n" +
+	"\x04gone\x18\x01 \x01(\x04R\x04gone\"P\n" +
+	"\fCountContent\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
+	"\astreams\x18\x02 \x01(\x12R\astreams\x12\x16\n" +
+	"\x06videos\x18\x03 \x01(\x12R\x06videos\"\x87\x01\n" +
 	"\x06Result\x12\x18\n" +
 	"\achanged\x18\x01 \x01(\bR\achanged\x12*\n" +
 	"\aaccount\x18\x02 \x01(\v2\x10.kith.v1.AccountR\aaccount\x127\n" +
@@ -1782,7 +1864,7 @@ func file_kith_v1_user_proto_rawDescGZIP() []byte {
 	return file_kith_v1_user_proto_rawDescData
 }
 
-var file_kith_v1_user_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
+var file_kith_v1_user_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
 var file_kith_v1_user_proto_goTypes = []any{
 	(*Command)(nil),          // 0: kith.v1.Command
 	(*Register)(nil),         // 1: kith.v1.Register
@@ -1800,18 +1882,19 @@ var file_kith_v1_user_proto_goTypes = []any{
 	(*DeleteActivity)(nil),   // 13: kith.v1.DeleteActivity
 	(*Delete)(nil),           // 14: kith.v1.Delete
 	(*Sever)(nil),            // 15: kith.v1.Sever
-	(*Result)(nil),           // 16: kith.v1.Result
-	(*ActivityResult)(nil),   // 17: kith.v1.ActivityResult
-	(*Account)(nil),          // 18: kith.v1.Account
-	(*Effects)(nil),          // 19: kith.v1.Effects
-	(*Effect)(nil),           // 20: kith.v1.Effect
-	(*Delivered)(nil),        // 21: kith.v1.Delivered
-	(*ActivateRequest)(nil),  // 22: kith.v1.ActivateRequest
-	(*Activated)(nil),        // 23: kith.v1.Activated
-	nil,                      // 24: kith.v1.SetPreferences.NotificationsEntry
-	(*Activity)(nil),         // 25: kith.v1.Activity
-	(*Privacy)(nil),          // 26: kith.v1.Privacy
-	(*Preferences)(nil),      // 27: kith.v1.Preferences
+	(*CountContent)(nil),     // 16: kith.v1.CountContent
+	(*Result)(nil),           // 17: kith.v1.Result
+	(*ActivityResult)(nil),   // 18: kith.v1.ActivityResult
+	(*Account)(nil),          // 19: kith.v1.Account
+	(*Effects)(nil),          // 20: kith.v1.Effects
+	(*Effect)(nil),           // 21: kith.v1.Effect
+	(*Delivered)(nil),        // 22: kith.v1.Delivered
+	(*ActivateRequest)(nil),  // 23: kith.v1.ActivateRequest
+	(*Activated)(nil),        // 24: kith.v1.Activated
+	nil,                      // 25: kith.v1.SetPreferences.NotificationsEntry
+	(*Activity)(nil),         // 26: kith.v1.Activity
+	(*Privacy)(nil),          // 27: kith.v1.Privacy
+	(*Preferences)(nil),      // 28: kith.v1.Preferences
 }
 var file_kith_v1_user_proto_depIdxs = []int32{
 	1,  // 0: kith.v1.Command.register:type_name -> kith.v1.Register
@@ -1828,25 +1911,26 @@ var file_kith_v1_user_proto_depIdxs = []int32{
 	13, // 11: kith.v1.Command.delete_activity:type_name -> kith.v1.DeleteActivity
 	14, // 12: kith.v1.Command.delete:type_name -> kith.v1.Delete
 	15, // 13: kith.v1.Command.sever:type_name -> kith.v1.Sever
-	4,  // 14: kith.v1.SetPreferences.fav_genres:type_name -> kith.v1.Genres
-	24, // 15: kith.v1.SetPreferences.notifications:type_name -> kith.v1.SetPreferences.NotificationsEntry
-	25, // 16: kith.v1.RecordActivities.activities:type_name -> kith.v1.Activity
-	18, // 17: kith.v1.Result.account:type_name -> kith.v1.Account
-	17, // 18: kith.v1.Result.activities:type_name -> kith.v1.ActivityResult
-	26, // 19: kith.v1.Account.privacy:type_name -> kith.v1.Privacy
-	27, // 20: kith.v1.Account.preferences:type_name -> kith.v1.Preferences
-	20, // 21: kith.v1.Effects.effects:type_name -> kith.v1.Effect
-	0,  // 22: kith.v1.User.Execute:input_type -> kith.v1.Command
-	19, // 23: kith.v1.User.Deliver:input_type -> kith.v1.Effects
-	22, // 24: kith.v1.User.Activate:input_type -> kith.v1.ActivateRequest
-	16, // 25: kith.v1.User.Execute:output_type -> kith.v1.Result
-	21, // 26: kith.v1.User.Deliver:output_type -> kith.v1.Delivered
-	23, // 27: kith.v1.User.Activate:output_type -> kith.v1.Activated
-	25, // [25:28] is the sub-list for method output_type
-	22, // [22:25] is the sub-list for method input_type
-	22, // [22:22] is the sub-list for extension type_name
-	22, // [22:22] is the sub-list for extension extendee
-	0,  // [0:22] is the sub-list for field type_name
+	16, // 14: kith.v1.Command.count_content:type_name -> kith.v1.CountContent
+	4,  // 15: kith.v1.SetPreferences.fav_genres:type_name -> kith.v1.Genres
+	25, // 16: kith.v1.SetPreferences.notifications:type_name -> kith.v1.SetPreferences.NotificationsEntry
+	26, // 17: kith.v1.RecordActivities.activities:type_name -> kith.v1.Activity
+	19, // 18: kith.v1.Result.account:type_name -> kith.v1.Account
+	18, // 19: kith.v1.Result.activities:type_name -> kith.v1.ActivityResult
+	27, // 20: kith.v1.Account.privacy:type_name -> kith.v1.Privacy
+	28, // 21: kith.v1.Account.preferences:type_name -> kith.v1.Preferences
+	21, // 22: kith.v1.Effects.effects:type_name -> kith.v1.Effect
+	0,  // 23: kith.v1.User.Execute:input_type -> kith.v1.Command
+	20, // 24: kith.v1.User.Deliver:input_type -> kith.v1.Effects
+	23, // 25: kith.v1.User.Activate:input_type -> kith.v1.ActivateRequest
+	17, // 26: kith.v1.User.Execute:output_type -> kith.v1.Result
+	22, // 27: kith.v1.User.Deliver:output_type -> kith.v1.Delivered
+	24, // 28: kith.v1.User.Activate:output_type -> kith.v1.Activated
+	26, // [26:29] is the sub-list for method output_type
+	23, // [23:26] is the sub-list for method input_type
+	23, // [23:23] is the sub-list for extension type_name
+	23, // [23:23] is the sub-list for extension extendee
+	0,  // [0:23] is the sub-list for field type_name
 }
 
 func init() { file_kith_v1_user_proto_init() }
@@ -1870,6 +1954,7 @@ func file_kith_v1_user_proto_init() {
 		(*Command_DeleteActivity)(nil),
 		(*Command_Delete)(nil),
 		(*Command_Sever)(nil),
+		(*Command_CountContent)(nil),
 	}
 	file_kith_v1_user_proto_msgTypes[2].OneofWrappers = []any{}
 	file_kith_v1_user_proto_msgTypes[3].OneofWrappers = []any{}
@@ -1880,7 +1965,7 @@ func file_kith_v1_user_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_kith_v1_user_proto_rawDesc), len(file_kith_v1_user_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   25,
+			NumMessages:   26,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
