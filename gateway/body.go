@@ -97,11 +97,11 @@ var (
 	patchable = reflect.TypeFor[patched]() //nolint:gochecknoglobals // a constant
 )
 
-// mustBe is the error of an UnmarshalJSON that can say what it wants.
-type mustBe string
+// wantError is the error of an UnmarshalJSON that can say what it wants.
+type wantError string
 
 // Error implements error.
-func (m mustBe) Error() string { return string(m) }
+func (w wantError) Error() string { return string(w) }
 
 // patched is a field of a merge patch (RFC 7396).
 type patched interface {
@@ -152,19 +152,19 @@ func assign(field string, raw []byte, v reflect.Value, lines bool) error {
 			return badBody(field, err.Error())
 		}
 		if err := json.Unmarshal(raw, v.Addr().Interface()); err != nil {
-			if want, ok := errors.AsType[mustBe](err); ok {
+			if want, ok := errors.AsType[wantError](err); ok {
 				return badBody(field, "must be "+string(want))
 			}
 			return badBody(field, "is not what it must be")
 		}
 		return nil
 	case v.CanAddr() && v.Addr().Type().Implements(patchable):
-		p, _ := v.Addr().Interface().(patched)
-		to := p.give(isNull(raw))
-		if to == nil {
-			return nil
+		if p, ok := reflect.TypeAssert[patched](v.Addr()); ok {
+			if to := p.give(isNull(raw)); to != nil {
+				return assign(field, raw, reflect.ValueOf(to).Elem(), lines)
+			}
 		}
-		return assign(field, raw, reflect.ValueOf(to).Elem(), lines)
+		return nil
 	case v.Kind() == reflect.Pointer:
 		if isNull(raw) {
 			return nil

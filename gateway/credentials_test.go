@@ -80,4 +80,3 @@ func (c credentials) EndedSessions(_ context.Context, after uint64, limit int) (
 }
 
 func (c credentials) SweepSessions(context.Context, time.Time, int) (int, error) { return 0, nil }
-

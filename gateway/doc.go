@@ -13,15 +13,20 @@
 //   - authenticate.go: whose token a request bears.
 //   - body.go, page.go, cursor.go, etag.go: bodies, pages of lists, the places in
 //     them, conditional requests.
-//   - accounts.go, sessions.go, users.go, follows.go, health.go: the routes, a file for each
-//     resource.
+//   - accounts.go, sessions.go, users.go, availability.go, roster.go, search.go,
+//     photos.go, profile.go, follows.go, followed.go, relationships.go, events.go,
+//     record.go, health.go: the routes, a file for each resource.
+//   - openapi.go, examples.json: what huma cannot know of the description: what
+//     the parts are for, an example of every request and every answer.
+//   - docs.go, docs.html: the description, and a page that renders it.
 //   - people.go: cards, from the cache or the directory.
 //   - envelope.go, errors.go: how success and everything else is written; the one
 //     table from errors to statuses, codes and messages.
 //   - metrics.go, ops.go: what operators see.
 //
 // To add a resource, write its file with a method that calls handle and
-// handleBody for its routes, and call that method in New.
+// handleBody for its routes, call that method in New, and add an example of each
+// request and each success to examples.json. A test fails for what is missing.
 //
 // Invariants. Every answer is the envelope or, where a client asks for it, RFC
 // 9457. Nothing of an internal error reaches a client but the request id, and no

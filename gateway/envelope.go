@@ -136,17 +136,16 @@ func encode(v any) ([]byte, error) {
 type taggedOutput[A any] struct {
 	Status int
 	ETag   string `header:"ETag"`
-	Link   string `header:"Link" doc:"The next page"`
 	Body   *encoded[A]
 }
 
 // tagged encodes a, or finds that the client has it.
-func tagged[A any](ctx context.Context, a *A, link string) (*taggedOutput[A], error) {
+func tagged[A any](ctx context.Context, a *A) (*taggedOutput[A], error) {
 	b, err := encode(a)
 	if err != nil {
 		return nil, err
 	}
-	out := &taggedOutput[A]{Status: http.StatusOK, ETag: bytesTag(b), Link: link}
+	out := &taggedOutput[A]{Status: http.StatusOK, ETag: bytesTag(b)}
 	if unchanged(exchangeOf(ctx).r.Header["If-None-Match"], out.ETag) {
 		out.Status = http.StatusNotModified
 		return out, nil

@@ -63,7 +63,7 @@ type eventObject struct {
 	Review     string       `json:"review,omitempty" maxLength:"10000"`
 	Details    object       `json:"event_details,omitempty"`
 	SessionID  string       `json:"session_id,omitempty" maxLength:"128"`
-	Context    eventContext `json:"context,omitempty"`
+	Context    eventContext `json:"context,omitzero"`
 	OccurredAt time.Time    `json:"occurred_at"`
 	RecordedAt time.Time    `json:"recorded_at"`
 }
@@ -99,7 +99,7 @@ type eventsAnswer struct {
 	Next   *string `json:"next_cursor" nullable:"true" doc:"null at the end"`
 }
 
-func (s *Server) listEvents(ctx context.Context, in *eventsInput) (*taggedOutput[eventsAnswer], error) {
+func (s *Server) listEvents(ctx context.Context, in *eventsInput) (*pageOutput[eventsAnswer], error) {
 	caller, target, err := s.pair(ctx, in.Username, false)
 	if err != nil {
 		return nil, err
@@ -132,7 +132,7 @@ func (s *Server) listEvents(ctx context.Context, in *eventsInput) (*taggedOutput
 		}
 	}
 	answer.Count, answer.Next = len(answer.Events), nextCursor(next)
-	return tagged(ctx, answer, page.link(ctx, next))
+	return answerPage(ctx, answer, page.link(ctx, next))
 }
 
 // readEvents fills a page and returns the cursor of the next one.

@@ -69,12 +69,12 @@ func addFollowable[A any](s *Server, f *followable, answer func(*followedPage) *
 		summary: "List the " + f.name + "s that a user follows", description: "Newest first. A row that stays while others come and go is shown exactly once.",
 		also:   []int{http.StatusNotModified},
 		errors: []int{http.StatusBadRequest, http.StatusForbidden, http.StatusNotFound},
-	}, func(ctx context.Context, in *edgesInput) (*taggedOutput[A], error) {
+	}, func(ctx context.Context, in *edgesInput) (*pageOutput[A], error) {
 		p, err := s.listFollowed(ctx, in, f)
 		if err != nil {
 			return nil, err
 		}
-		return tagged(ctx, answer(p), p.link)
+		return answerPage(ctx, answer(p), p.link)
 	})
 }
 

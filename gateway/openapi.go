@@ -22,7 +22,7 @@ import (
 //go:embed examples.json
 var examplesJSON []byte
 
-type examples map[string]map[string]map[string]any
+type examples map[string]map[string]map[string]json.RawMessage
 
 const apiDescription = `Accounts, profiles, follows and behaviour events of a social backend.
 
@@ -69,7 +69,7 @@ func eachOperation(doc *huma.OpenAPI, f func(method, path string, op *huma.Opera
 	}
 }
 
-func exemplify(op *huma.Operation, given map[string]map[string]any) {
+func exemplify(op *huma.Operation, given map[string]map[string]json.RawMessage) {
 	if op.RequestBody != nil {
 		addExamples(op.RequestBody.Content[contentJSON], given["request"])
 	}
@@ -84,7 +84,7 @@ func exemplify(op *huma.Operation, given map[string]map[string]any) {
 			addExamples(r.Content[contentJSON], given[status])
 			continue
 		}
-		envelopes, problems := map[string]any{}, map[string]any{}
+		envelopes, problems := map[string]json.RawMessage{}, map[string]json.RawMessage{}
 		for _, refusal := range refusalsOf(op, code) {
 			envelopes[refusal.code] = exampleOf(refusal, false)
 			problems[refusal.code] = exampleOf(refusal, true)
@@ -94,7 +94,7 @@ func exemplify(op *huma.Operation, given map[string]map[string]any) {
 	}
 }
 
-func addExamples(media *huma.MediaType, values map[string]any) {
+func addExamples(media *huma.MediaType, values map[string]json.RawMessage) {
 	if media == nil || len(values) == 0 {
 		return
 	}

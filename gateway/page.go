@@ -79,6 +79,23 @@ func (p page) link(ctx context.Context, next string) string {
 	return "<" + exchangeOf(ctx).r.URL.EscapedPath() + "?" + p.query.Encode() + `>; rel="next"`
 }
 
+// pageOutput is a page of a list whose ETag is made of its bytes.
+type pageOutput[A any] struct {
+	Status int
+	ETag   string `header:"ETag"`
+	Link   string `header:"Link" doc:"The next page"`
+	Body   *encoded[A]
+}
+
+// answerPage encodes a page, or finds that the client has it.
+func answerPage[A any](ctx context.Context, a *A, link string) (*pageOutput[A], error) {
+	out, err := tagged(ctx, a)
+	if err != nil {
+		return nil, err
+	}
+	return &pageOutput[A]{Status: out.Status, ETag: out.ETag, Link: link, Body: out.Body}, nil
+}
+
 // usersOutput is a page of users.
 type usersOutput struct {
 	Status int

@@ -17,13 +17,12 @@ import (
 	"kith/persistence"
 )
 
-const (
-	tagPhotos = "photos"
-	// PathUploads is where the gateway takes uploads of hosted blobs, and PathMedia
-	// where it serves them.
-	PathUploads = "/uploads"
-	PathMedia   = "/media"
+// PathUploads is where the gateway takes uploads of hosted blobs.
+const PathUploads = "/uploads"
 
+const (
+	tagPhotos   = "photos"
+	pathMedia   = "/media"
 	photoFolder = "/ProfileProto/users/"
 	// uploadTimeout bounds how long a photo may take to arrive.
 	uploadTimeout = 2 * time.Minute
@@ -54,7 +53,7 @@ func (s *Server) addPhotos() {
 	describe(s.api.OpenAPI(), put).RequestBody = &huma.RequestBody{Required: true, Content: photo}
 
 	get := route{
-		method: http.MethodGet, path: PathMedia + photoFolder + "{file}", id: "get-photo", tag: tagPhotos, public: true,
+		method: http.MethodGet, path: pathMedia + photoFolder + "{file}", id: "get-photo", tag: tagPhotos, public: true,
 		summary: "Get a photo", description: "Ranges and conditional requests are answered.",
 		also:   []int{http.StatusPartialContent, http.StatusNotModified},
 		errors: []int{http.StatusNotFound, http.StatusRequestedRangeNotSatisfiable},

@@ -145,9 +145,15 @@ func TestRangesAndConditionsOfPhotos(t *testing.T) {
 		status        int
 		body          string
 	}{
-		{"Range", "bytes=0-2", 206, jpegBytes[:3]}, {"Range", "bytes=4-", 206, jpegBytes[4:]}, {"Range", "bytes=-4", 206, jpegBytes[4:]}, {"Range", "bytes=0-999", 206, jpegBytes},
-		{"If-None-Match", tag, 304, ""}, {"If-None-Match", `"x"`, 200, jpegBytes}, {"If-Modified-Since", "Mon, 15 Jan 2024 10:30:00 GMT", 304, ""},
-		{"If-Match", `"x"`, 200, jpegBytes}, {"If-Unmodified-Since", "Mon, 15 Jan 2020 10:30:00 GMT", 200, jpegBytes},
+		{"Range", "bytes=0-2", 206, jpegBytes[:3]},
+		{"Range", "bytes=4-", 206, jpegBytes[4:]},
+		{"Range", "bytes=-4", 206, jpegBytes[4:]},
+		{"Range", "bytes=0-999", 206, jpegBytes},
+		{"If-None-Match", tag, 304, ""},
+		{"If-None-Match", `"x"`, 200, jpegBytes},
+		{"If-Modified-Since", "Mon, 15 Jan 2024 10:30:00 GMT", 304, ""},
+		{"If-Match", `"x"`, 200, jpegBytes},
+		{"If-Unmodified-Since", "Mon, 15 Jan 2020 10:30:00 GMT", 200, jpegBytes},
 	} {
 		if got := get(c.header, c.value); got.Code != c.status || got.Body.String() != c.body {
 			t.Errorf("%s: %s: %d %q", c.header, c.value, got.Code, got.Body)

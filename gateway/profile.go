@@ -114,7 +114,7 @@ func (s *Server) getProfile(ctx context.Context, in *usernameInput) (*taggedOutp
 	if err != nil {
 		return nil, err
 	}
-	return tagged(ctx, &profileAnswer{Profile: *p}, "")
+	return tagged(ctx, &profileAnswer{Profile: *p})
 }
 
 // profileOf makes the profile that a viewer who may see it sees.
@@ -174,9 +174,9 @@ func (s *Server) followedIDs(ctx context.Context, kind persistence.EdgeKind, id 
 
 // profilePatch is what PATCH changes of a profile.
 type profilePatch struct {
-	DisplayName patch[string] `json:"display_name,omitempty" minLength:"1" maxLength:"29" nullable:"false"`
-	Bio         patch[string] `json:"bio,omitempty" text:"lines" maxLength:"500"`
-	AvatarURL   patch[string] `json:"avatar_url,omitempty" doc:"Empty, an http(s) URL, or the path of your own upload" maxLength:"2048"`
+	DisplayName patch[string] `json:"display_name,omitzero" minLength:"1" maxLength:"29" nullable:"false"`
+	Bio         patch[string] `json:"bio,omitzero" text:"lines" maxLength:"500"`
+	AvatarURL   patch[string] `json:"avatar_url,omitzero" doc:"Empty, an http(s) URL, or the path of your own upload" maxLength:"2048"`
 }
 
 func (s *Server) patchProfile(ctx context.Context, _ *struct{}, in *profilePatch) (*profileOutput, error) {
@@ -208,10 +208,10 @@ func inField(field string, err error) error {
 
 // preferencesPatch is what PATCH changes of preferences.
 type preferencesPatch struct {
-	FavGenres     patch[[]int64]          `json:"fav_genres,omitempty" doc:"Not negative; duplicates are dropped" maxItems:"100"`
-	AdultContent  patch[bool]             `json:"adult_content,omitempty"`
-	Notifications patch[map[string]*bool] `json:"notification_settings,omitempty" doc:"At most 50 keys of at most 64 characters"`
-	Language      patch[string]           `json:"language,omitempty" doc:"BCP 47" maxLength:"64"`
+	FavGenres     patch[[]int64]          `json:"fav_genres,omitzero" doc:"Not negative; duplicates are dropped" maxItems:"100"`
+	AdultContent  patch[bool]             `json:"adult_content,omitzero"`
+	Notifications patch[map[string]*bool] `json:"notification_settings,omitzero" doc:"At most 50 keys of at most 64 characters"`
+	Language      patch[string]           `json:"language,omitzero" doc:"BCP 47" maxLength:"64"`
 }
 
 func (s *Server) patchPreferences(ctx context.Context, _ *struct{}, in *preferencesPatch) (*profileOutput, error) {
@@ -244,9 +244,9 @@ func (s *Server) patchPreferences(ctx context.Context, _ *struct{}, in *preferen
 
 // privacyPatch is what PATCH changes of privacy.
 type privacyPatch struct {
-	Profile      patch[bool] `json:"profile_public,omitempty"`
-	WatchHistory patch[bool] `json:"watch_history_public,omitempty"`
-	Ratings      patch[bool] `json:"show_ratings_public,omitempty"`
+	Profile      patch[bool] `json:"profile_public,omitzero"`
+	WatchHistory patch[bool] `json:"watch_history_public,omitzero"`
+	Ratings      patch[bool] `json:"show_ratings_public,omitzero"`
 }
 
 func (s *Server) patchPrivacy(ctx context.Context, _ *struct{}, in *privacyPatch) (*profileOutput, error) {

@@ -33,7 +33,7 @@ func (o *object) UnmarshalJSON(raw []byte) error {
 	case isNull(raw):
 		*o = nil
 	case raw[0] != '{':
-		return mustBe("an object")
+		return wantError("an object")
 	default:
 		*o = bytes.Clone(raw)
 	}
@@ -54,7 +54,7 @@ func (n *number) UnmarshalJSON(raw []byte) error {
 	case isNull(raw):
 		*n = ""
 	case c != '-' && (c < '0' || c > '9'):
-		return mustBe("a number")
+		return wantError("a number")
 	default:
 		*n = number(raw)
 	}
@@ -75,7 +75,7 @@ func (i *instant) UnmarshalJSON(raw []byte) error {
 	}
 	var t time.Time
 	if err := t.UnmarshalJSON(raw); err != nil {
-		return mustBe("a time of RFC 3339")
+		return wantError("a time of RFC 3339")
 	}
 	i.Time = &t
 	return nil
@@ -95,8 +95,8 @@ type eventBody struct {
 	Review     string       `json:"review,omitempty" nullable:"true" text:"lines" doc:"Required for a review" maxLength:"10000"`
 	Details    object       `json:"event_details,omitempty" nullable:"true"`
 	SessionID  string       `json:"session_id,omitempty" nullable:"true" maxLength:"128"`
-	Context    eventContext `json:"context,omitempty"`
-	OccurredAt instant      `json:"occurred_at,omitempty" nullable:"true" doc:"Default now; at most 1 minute ahead and 30 days back"`
+	Context    eventContext `json:"context,omitzero"`
+	OccurredAt instant      `json:"occurred_at,omitzero" nullable:"true" doc:"Default now; at most 1 minute ahead and 30 days back"`
 }
 
 // batchBody is a batch of events as a client sends it.
@@ -158,7 +158,7 @@ func (l *list) UnmarshalJSON(raw []byte) error {
 		return nil
 	}
 	if raw[0] != '[' {
-		return mustBe("a list")
+		return wantError("a list")
 	}
 	return json.Unmarshal(raw, &l.items)
 }

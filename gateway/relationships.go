@@ -71,5 +71,5 @@ func (s *Server) listRelations(ctx context.Context, _ *relationsInput) (*taggedO
 	for i, r := range stored {
 		answer.Relations[i] = relation{Username: cards[i].Card.Username, Following: r.Following, FollowedBy: r.FollowedBy}
 	}
-	return tagged(ctx, answer, "")
+	return tagged(ctx, answer)
 }

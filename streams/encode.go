@@ -41,7 +41,7 @@ func Published(kind persistence.Kind) bool {
 		persistence.KindCrewFollowed, persistence.KindCrewUnfollowed, persistence.KindStudioFollowed, persistence.KindStudioUnfollowed,
 		persistence.KindActivityRecorded, persistence.KindActivityErased, persistence.KindActivityDeleted:
 		return true
-	case persistence.KindFollowerAdded, persistence.KindFollowerRemoved, persistence.KindSevered:
+	case persistence.KindFollowerAdded, persistence.KindFollowerRemoved, persistence.KindSevered, persistence.KindContentCounted:
 	}
 	return false
 }
@@ -82,7 +82,7 @@ func (f Fact) NeedsAccount() bool {
 	case user.Registered, user.ProfileUpdated, user.PreferencesSet, user.PrivacySet:
 		return true
 	case user.Deleted, user.Followed, user.Unfollowed, user.CrewFollowed, user.CrewUnfollowed, user.StudioFollowed, user.StudioUnfollowed,
-		user.ActivityRecorded, user.ActivityErased, user.ActivityDeleted, user.FollowerAdded, user.FollowerRemoved, user.Severed:
+		user.ActivityRecorded, user.ActivityErased, user.ActivityDeleted, user.FollowerAdded, user.FollowerRemoved, user.Severed, user.ContentCounted:
 	}
 	return false
 }
@@ -142,7 +142,7 @@ func (f Fact) Encode(d Directory) ([]*kgo.Record, error) {
 	case user.ActivityDeleted:
 		return m.one(TopicActivity, typeActivityDeleted, activity{UID: uid, EventID: e.EventID})
 
-	case user.FollowerAdded, user.FollowerRemoved, user.Severed:
+	case user.FollowerAdded, user.FollowerRemoved, user.Severed, user.ContentCounted:
 	}
 	return nil, fmt.Errorf("a %T is not published", f.event)
 }

@@ -128,6 +128,7 @@ func allCommands() []user.Command {
 		user.AddFollower{Source: 9, Lane: 9, Pos: 9, At: at(9)},
 		user.RemoveFollower{Source: 9, Lane: 9, Pos: 9, At: at(9)},
 		user.Sever{Gone: 9, At: at(9)},
+		user.CountContent{ID: "c", Streams: 1, At: at(9)},
 	}
 }
 

@@ -52,11 +52,12 @@ func goldenEvents() map[persistence.Kind]user.Event {
 		persistence.KindFollowerRemoved: user.FollowerRemoved{Source: 300, Lane: 63, Pos: 1 << 40, At: at},
 		persistence.KindSevered:         user.Severed{Gone: 300, At: at},
 		persistence.KindDeleted:         user.Deleted{At: at},
+		persistence.KindContentCounted:  user.ContentCounted{ID: "stream/1", Streams: -300, Videos: 1 << 40, At: at},
 	}
 }
 
 // lastKind is the highest kind that is stored.
-const lastKind = persistence.KindDeleted
+const lastKind = persistence.KindContentCounted
 
 func TestStoredRecordsKeepTheirBytes(t *testing.T) {
 	t.Parallel()
@@ -189,6 +190,8 @@ func anyEvent(t *rapid.T) user.Event {
 		return user.Severed{Gone: id, At: at}
 	case persistence.KindDeleted:
 		return user.Deleted{At: at}
+	case persistence.KindContentCounted:
+		return user.ContentCounted{ID: eventID.Draw(t, "content id"), Streams: number, Videos: -number, At: at}
 	default:
 		t.Fatalf("no event of kind %d", kind)
 		return nil

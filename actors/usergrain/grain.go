@@ -268,6 +268,9 @@ func (g *Grain) consider(t *turn, r *request) {
 		if deletion, ok := c.(user.DeleteActivity); ok && changed {
 			g.state.Learn(deletion.EventID, user.EventErased)
 		}
+		if count, ok := c.(user.CountContent); ok && changed {
+			g.state.Learn(user.ContentKey(count.ID), user.EventRecorded)
+		}
 		if record, ok := c.(user.RecordActivity); ok {
 			if changed {
 				g.state.Learn(record.Activity.EventID, user.EventRecorded)

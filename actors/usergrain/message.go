@@ -58,6 +58,8 @@ func commandToProto(c user.Command) (*kithv1.Command, error) {
 		m.Command = &kithv1.Command_Delete{Delete: &kithv1.Delete{}}
 	case user.Sever:
 		m.Command = &kithv1.Command_Sever{Sever: &kithv1.Sever{Gone: uint64(c.Gone)}}
+	case user.CountContent:
+		m.Command = &kithv1.Command_CountContent{CountContent: &kithv1.CountContent{Id: c.ID, Streams: c.Streams, Videos: c.Videos}}
 	case user.Register, user.AddFollower, user.RemoveFollower:
 		// Register has a path of its own, and followers come as effects.
 		return nil, fmt.Errorf("usergrain: %T is not sent as a command", c)
@@ -124,6 +126,8 @@ func commandsFromProto(id user.ID, m *kithv1.Command, at time.Time) ([]user.Comm
 		return one(user.DeleteActivity{EventID: c.DeleteActivity.GetEventId(), At: at})
 	case *kithv1.Command_Delete:
 		return one(user.Delete{At: at})
+	case *kithv1.Command_CountContent:
+		return one(user.CountContent{ID: c.CountContent.GetId(), Streams: c.CountContent.GetStreams(), Videos: c.CountContent.GetVideos(), At: at})
 	case *kithv1.Command_Sever:
 		return one(user.Sever{Gone: user.ID(c.Sever.GetGone()), At: at})
 	}

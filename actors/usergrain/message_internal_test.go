@@ -43,6 +43,7 @@ func sent() []user.Command {
 		user.DeleteActivity{EventID: "e"},
 		user.Delete{},
 		user.Sever{Gone: 9},
+		user.CountContent{ID: "c", Streams: -1, Videos: 2},
 	}
 }
 

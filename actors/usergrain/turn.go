@@ -105,7 +105,7 @@ func (t *turn) project(s *user.State, e user.Event) {
 	case user.Deleted:
 		// The archive keeps the account as it was at the end.
 		t.row.Account, t.row.Deleted, t.views = s.Account(), true, true
-	case user.PreferencesSet, user.PrivacySet, user.ActivityRecorded, user.ActivityErased:
+	case user.PreferencesSet, user.PrivacySet, user.ActivityRecorded, user.ActivityErased, user.ContentCounted:
 	}
 }
 

@@ -168,7 +168,7 @@ func (h *handler) Handle(ctx context.Context, records []persistence.Record) {
 		case persistence.KindRegistered, persistence.KindProfileUpdated, persistence.KindPreferencesSet, persistence.KindPrivacySet,
 			persistence.KindCrewFollowed, persistence.KindCrewUnfollowed, persistence.KindStudioFollowed, persistence.KindStudioUnfollowed,
 			persistence.KindActivityRecorded, persistence.KindActivityErased, persistence.KindActivityDeleted,
-			persistence.KindFollowerAdded, persistence.KindFollowerRemoved, persistence.KindSevered:
+			persistence.KindFollowerAdded, persistence.KindFollowerRemoved, persistence.KindSevered, persistence.KindContentCounted:
 			t.ack(ctx, r.Lane, r.Pos)
 		default:
 			t.unreadable(ctx, r, errUnknownKind)
