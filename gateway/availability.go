@@ -15,8 +15,12 @@ func (s *Server) addAvailability() {
 		method: http.MethodGet, path: "/users/availability/{username}", id: "check-availability", tag: tagUsers, public: true,
 		summary:     "Whether a username is free",
 		description: "The name is trimmed and lower-cased first. A reserved name is never available.",
-		errors:      []int{http.StatusBadRequest},
+		also:        []int{http.StatusNotModified}, errors: []int{http.StatusBadRequest},
 	}, s.checkAvailability)
+	// A name that is nothing at all does not reach the route above.
+	handleStream(s, route{
+		method: http.MethodGet, path: "/users/availability/", id: "check-no-availability", tag: tagUsers, public: true, hidden: true,
+	}, func(*exchange, *struct{}) error { return errUsernameRequired })
 }
 
 // nameInput is the path of a route about a name that nobody need have.
@@ -25,8 +29,10 @@ type nameInput struct {
 }
 
 type availabilityOutput struct {
+	Status       int
+	ETag         string `header:"ETag"`
 	CacheControl string `header:"Cache-Control"`
-	Body         *availabilityAnswer
+	Body         *encoded[availabilityAnswer]
 }
 
 // availabilityAnswer is {status,available,username}.
@@ -43,20 +49,30 @@ func (s *Server) checkAvailability(ctx context.Context, in *nameInput) (*availab
 	if err != nil {
 		return nil, usernameRule(err)
 	}
-	out := &availabilityOutput{CacheControl: "no-store", Body: &availabilityAnswer{Username: username}}
-	if user.Reserved(username) {
-		return out, nil
+	free := false
+	if !user.Reserved(username) {
+		if free, err = s.free(ctx, username); err != nil {
+			return nil, err
+		}
 	}
+	out, err := tagged(ctx, &availabilityAnswer{Available: free, Username: username})
+	if err != nil {
+		return nil, err
+	}
+	return &availabilityOutput{Status: out.Status, ETag: out.ETag, CacheControl: "no-cache", Body: out.Body}, nil
+}
+
+func (s *Server) free(ctx context.Context, username string) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, loadTimeout)
 	defer cancel()
-	_, err = s.cfg.Directory.ClaimHolder(ctx, persistence.Claim{Kind: persistence.ClaimUsername, Value: username})
-	switch {
-	case errors.Is(err, persistence.ErrNotFound):
-		out.Body.Available = true
-	case err != nil:
-		return nil, fmt.Errorf("find who holds a name: %w", err)
+	_, err := s.cfg.Directory.ClaimHolder(ctx, persistence.Claim{Kind: persistence.ClaimUsername, Value: username})
+	if errors.Is(err, persistence.ErrNotFound) {
+		return true, nil
 	}
-	return out, nil
+	if err != nil {
+		return false, fmt.Errorf("find who holds a name: %w", err)
+	}
+	return false, nil
 }
 
 // usernameRule gives the rule that a blank name breaks the code it has elsewhere.

@@ -25,7 +25,7 @@ func TestAvailability(t *testing.T) {
 		"a23456789012345": `{"status":"success","available":true,"username":"a23456789012345"}`,
 	} {
 		got := w.get(t, "", "/users/availability/"+path).is(t, 200)
-		if got.Body.String() != want+"\n" || got.Header().Get("Cache-Control") != "no-store" {
+		if got.Body.String() != want+"\n" || got.Header().Get("Cache-Control") != "no-cache" || got.Header().Get("ETag") == "" {
 			t.Errorf("%s: %s %s", path, got.Body, got.Header())
 		}
 	}
@@ -47,7 +47,7 @@ func TestAvailabilitySaysWhichRuleFailed(t *testing.T) {
 	} {
 		w.get(t, "", "/users/availability/"+path).refused(t, 400, "invalid_username", message)
 	}
-	for _, blank := range []string{"%20", "%09%20", "%C2%A0"} {
+	for _, blank := range []string{"", "%20", "%09%20", "%C2%A0"} {
 		w.get(t, "", "/users/availability/"+blank).refused(t, 400, "username_required", "Username is required")
 	}
 	w.call(t, call{method: http.MethodPut, path: "/users/availability/x"}).refused(t, 405, "method_not_allowed", "Method not allowed")

@@ -77,18 +77,9 @@ type eventContext struct {
 type eventsInput struct {
 	Username string     `path:"username" doc:"A username, compared without case, or self" example:"johndoe"`
 	Type     string     `query:"type" doc:"Only events of this type" enum:"view,rating,watchlist_add,watchlist_remove,review"`
-	MovieID  movieParam `query:"movie_id" doc:"Only events about this movie"`
+	MovieID  idParam    `query:"movie_id" doc:"Only events about this movie"`
 	Limit    limitParam `query:"limit" doc:"Rows in a page"`
 	Cursor   string     `query:"cursor" doc:"next_cursor of the page before"`
-}
-
-// movieParam is a movie id as it was written.
-type movieParam string
-
-// Schema implements huma.SchemaProvider.
-func (movieParam) Schema(huma.Registry) *huma.Schema {
-	least := 1.0
-	return &huma.Schema{Type: huma.TypeInteger, Format: "int64", Minimum: &least}
 }
 
 // eventsAnswer is {status,events,count,next_cursor}.

@@ -27,6 +27,26 @@ func OpenEdge(secret []byte, list string, owner user.ID, cursor string) (persist
 	return newCursors(secret).openEdge(list, owner, cursor)
 }
 
+// SealSearch and OpenSearch are the cursors of hits.
+func SealSearch(secret []byte, list string, owner user.ID, at persistence.SearchCursor) string {
+	return newCursors(secret).sealSearch(list, owner, at)
+}
+
+// OpenSearch opens what SealSearch sealed.
+func OpenSearch(secret []byte, list string, owner user.ID, cursor string) (persistence.SearchCursor, error) {
+	return newCursors(secret).openSearch(list, owner, cursor)
+}
+
+// SealSeq and OpenSeq are the cursors of journals.
+func SealSeq(secret []byte, list string, owner user.ID, seq uint64) string {
+	return newCursors(secret).sealSeq(list, owner, seq)
+}
+
+// OpenSeq opens what SealSeq sealed.
+func OpenSeq(secret []byte, list string, owner user.ID, cursor string) (uint64, error) {
+	return newCursors(secret).openSeq(list, owner, cursor)
+}
+
 // Unchanged is unchanged.
 func Unchanged(headers []string, tag string) bool { return unchanged(headers, tag) }
 

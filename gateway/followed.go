@@ -80,7 +80,7 @@ func addFollowable[A any](s *Server, f *followable, answer func(*followedPage) *
 
 // followedInput is the path of a route about a thing.
 type followedInput struct {
-	ID string `path:"id" doc:"A positive 64-bit integer" example:"287"`
+	ID idParam `path:"id" doc:"A positive 64-bit integer" example:"287"`
 }
 
 type followedOutput struct {
@@ -127,7 +127,7 @@ func (s *Server) doThing(ctx context.Context, in *followedInput, f *followable, 
 	if err != nil {
 		return false, err
 	}
-	id, err := f.parse(in.ID)
+	id, err := f.parse(string(in.ID))
 	if err != nil {
 		return false, err
 	}

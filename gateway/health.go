@@ -20,28 +20,23 @@ type Readiness struct {
 func (s *Server) addHealth() {
 	handle(s, route{
 		method: http.MethodGet, path: "/healthz", id: "get-health", tag: tagHealth, public: true,
-		summary: "Whether the process is alive",
+		summary: "Whether the process is alive", also: []int{http.StatusNotModified},
 	}, s.getHealth)
 	handle(s, route{
 		method: http.MethodGet, path: "/readyz", id: "get-readiness", tag: tagHealth, public: true,
 		summary: "Whether the process can serve", description: "503 while the database or the lanes are away.",
+		also: []int{http.StatusNotModified},
 	}, s.getReadiness)
 }
-
-type healthOutput struct{ Body *healthAnswer }
 
 // healthAnswer is {status}.
 type healthAnswer struct {
 	Status success `json:"status"`
 }
 
-func (a *healthAnswer) appendJSON(b []byte) []byte { return append(b, openSuccess+`}`...) }
-
-func (s *Server) getHealth(context.Context, *struct{}) (*healthOutput, error) {
-	return &healthOutput{Body: &healthAnswer{}}, nil
+func (s *Server) getHealth(ctx context.Context, _ *struct{}) (*taggedOutput[healthAnswer], error) {
+	return tagged(ctx, &healthAnswer{})
 }
-
-type readinessOutput struct{ Body *readinessAnswer }
 
 // readinessAnswer is {status,degraded}.
 type readinessAnswer struct {
@@ -49,12 +44,7 @@ type readinessAnswer struct {
 	Degraded []string `json:"degraded" nullable:"false" doc:"Parts that do not answer, without which the rest works"`
 }
 
-func (a *readinessAnswer) appendJSON(b []byte) []byte {
-	b = append(b, openSuccess+`,"degraded":`...)
-	return append(appendStrings(b, a.Degraded), '}')
-}
-
-func (s *Server) getReadiness(ctx context.Context, _ *struct{}) (*readinessOutput, error) {
+func (s *Server) getReadiness(ctx context.Context, _ *struct{}) (*taggedOutput[readinessAnswer], error) {
 	r := s.cfg.Ready(ctx)
 	if !r.Ready {
 		reasons := r.Reasons
@@ -65,5 +55,9 @@ func (s *Server) getReadiness(ctx context.Context, _ *struct{}) (*readinessOutpu
 		refused.reasons = reasons
 		return nil, &refused
 	}
-	return &readinessOutput{Body: &readinessAnswer{Degraded: r.Degraded}}, nil
+	degraded := r.Degraded
+	if degraded == nil {
+		degraded = []string{}
+	}
+	return tagged(ctx, &readinessAnswer{Degraded: degraded})
 }

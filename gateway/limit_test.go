@@ -1,6 +1,7 @@
 package gateway_test
 
 import (
+	"log/slog"
 	"net/http"
 	"strconv"
 	"strings"
@@ -28,7 +29,12 @@ func (w *world) withLimits(tb testing.TB, rates limits.Rates, proxies string) {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	w.serve(tb, func(cfg *gateway.Config) { cfg.Limits = gate })
+	w.serve(tb, func(cfg *gateway.Config) {
+		cfg.Limits = gate
+		if _, measured := tb.(*testing.B); measured {
+			cfg.Logger = slog.New(slog.DiscardHandler)
+		}
+	})
 }
 
 func perMinute(n int) persistence.Rate { return persistence.Rate{Count: n, Per: time.Minute} }
@@ -44,13 +50,12 @@ func (r reply) told(tb testing.TB, limit, remaining, reset int) reply {
 	return r
 }
 
-func (r reply) limited(tb testing.TB, wait int) reply {
+func (r reply) limited(tb testing.TB, wait int) {
 	tb.Helper()
 	r.refused(tb, 429, "rate_limited", "Too many requests, try again later")
 	if got := r.Header().Get("Retry-After"); got != strconv.Itoa(wait) {
 		tb.Fatalf("Retry-After is %q, want %d", got, wait)
 	}
-	return r
 }
 
 func TestAUserIsLimited(t *testing.T) {
@@ -199,5 +204,19 @@ func TestLimitedRoutesSaySo(t *testing.T) {
 	}
 	if doc.Paths["/auth/login"].Post.Responses["429"].Headers["Retry-After"] == nil {
 		t.Error("Retry-After is not described")
+	}
+}
+
+// BenchmarkLimitedLookup is BenchmarkLookup behind the limit of a user.
+func BenchmarkLimitedLookup(b *testing.B) {
+	w := newWorld(b)
+	token := w.join(b, "alice")
+	w.join(b, "bob")
+	w.views[w.id(b, "alice")] = true
+	w.withLimits(b, limits.Rates{User: persistence.Rate{Count: 1_000_000, Per: time.Second}}, "")
+	r := call{method: http.MethodGet, path: "/users/bob", token: token}.request(b)
+	b.ReportAllocs()
+	for b.Loop() {
+		w.handler.ServeHTTP(&discard{header: http.Header{}}, r)
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"kith/actors/user"
 	"kith/gateway"
 )
 
@@ -20,7 +21,8 @@ func TestEveryRouteIsDescribed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	described := []string{"GET /openapi.json", "GET /docs"} // which describe
+	// What describes, and a name of nothing.
+	described := []string{"GET /openapi.json", "GET /docs", "GET /users/availability/"}
 	ids := map[string]bool{}
 	gateway.EachOperation(w.server.OpenAPI(), func(method, path string, op *huma.Operation) {
 		described = append(described, method+" "+path)
@@ -51,6 +53,9 @@ func TestEveryRouteIsDescribedWhole(t *testing.T) {
 		}
 		if op.Deprecated != (name == "GET /users/self") {
 			t.Errorf("%s: deprecated is %v", name, op.Deprecated)
+		}
+		if r := op.Responses["200"]; method == http.MethodGet && r.Content["application/json"] != nil && r.Headers["ETag"] == nil {
+			t.Errorf("%s has no ETag", name)
 		}
 		for _, p := range op.Parameters {
 			if p.Description == "" {
@@ -223,4 +228,46 @@ func TestThePageLoadsNothingFromElsewhere(t *testing.T) {
 	if again := w.raw(t, call{method: http.MethodGet, path: "/docs", header: []string{"If-None-Match", got.Header().Get("ETag")}}); again.Code != 304 {
 		t.Errorf("answered %d", again.Code)
 	}
+}
+
+// Every route that needs a token refuses who has none, and tells whose user is
+// gone so: 404 where it is about them, 401 elsewhere.
+func TestEveryRouteKnowsWhoSendsIt(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	gone := w.join(t, "alice")
+	w.join(t, "bob")
+	w.do(t, "alice", user.Delete{At: w.clock()})
+	fill := strings.NewReplacer("{username}", "bob", "{id}", "1", "{event_id}", "e", "{file}", "x")
+	gateway.EachOperation(w.server.OpenAPI(), func(method, path string, op *huma.Operation) {
+		if len(op.Security) == 0 {
+			return
+		}
+		c := call{method: method, path: fill.Replace(path)}
+		switch op.OperationID {
+		case "logout", "create-user":
+			return // are not about a user who exists
+		case "search-users":
+			c.path += "?q=a"
+		case "list-relationships":
+			c.path += "?username=bob"
+		}
+		if op.RequestBody != nil {
+			for _, e := range op.RequestBody.Content["application/json"].Examples {
+				body, err := json.Marshal(e.Value)
+				if err != nil {
+					t.Fatal(err)
+				}
+				c.body = string(body)
+			}
+		}
+		w.call(t, c).refused(t, 401, "unauthorized", "Missing or invalid authentication token")
+		c.token = gone
+		got := w.call(t, c)
+		if strings.Contains(path, "/self") || op.OperationID == "delete-user" || op.OperationID == "upload-photo" {
+			got.refused(t, 404, "user_not_found", "User not found")
+		} else {
+			got.refused(t, 401, "unauthorized", "Missing or invalid authentication token")
+		}
+	})
 }

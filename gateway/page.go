@@ -25,6 +25,15 @@ func (limitParam) Schema(huma.Registry) *huma.Schema {
 	return &huma.Schema{Type: huma.TypeInteger, Minimum: &least, Maximum: &most, Default: defaultLimit}
 }
 
+// idParam is the id of a thing that is not ours, as it was written.
+type idParam string
+
+// Schema implements huma.SchemaProvider.
+func (idParam) Schema(huma.Registry) *huma.Schema {
+	least := 1.0
+	return &huma.Schema{Type: huma.TypeInteger, Format: "int64", Minimum: &least}
+}
+
 // offsetParam is an offset as it was written.
 type offsetParam string
 

@@ -60,6 +60,7 @@ func (s *State) Apply(e Event) {
 		s.Followers.Remove(e.Gone)
 	case ContentCounted:
 		s.Streams, s.Videos = counted(s.Streams, e.Streams), counted(s.Videos, e.Videos)
+		s.remember(RecentEvent{ID: ContentKey(e.ID)})
 	case Deleted:
 		*s = State{ID: s.ID, UID: s.UID, Version: s.Version, LastAt: s.LastAt, Deleted: true}
 	}

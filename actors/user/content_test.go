@@ -15,6 +15,7 @@ func TestCountContent(t *testing.T) {
 	counted := user.ContentCounted{ID: "c", Streams: 3, Videos: -2, At: at(1)}
 	tellAll(t, []story{
 		{rule: "a change is recorded as it was reported", given: events(ada), when: user.CountContent{ID: "c", Streams: 3, Videos: -2, At: at(1)}, then: events(counted)},
+		{rule: "the same id again is satisfied", given: events(ada, counted), when: user.CountContent{ID: "c", Streams: 8, At: at(2)}},
 		{rule: "a change of nothing counts, too", given: events(ada), when: user.CountContent{ID: "c", At: at(1)}, then: events(user.ContentCounted{ID: "c", At: at(1)})},
 	})
 }

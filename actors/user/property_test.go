@@ -37,7 +37,7 @@ func anyCommand(t *rapid.T) user.Command {
 	// Mostly forward, sometimes back, and often the same instant.
 	when := at(rapid.IntRange(0, 20).Draw(t, "at"))
 	lane, pos := rapid.Uint8Range(0, 2).Draw(t, "lane"), rapid.Uint64Range(0, 30).Draw(t, "pos")
-	switch rapid.IntRange(0, 22).Draw(t, "command") {
+	switch rapid.IntRange(0, 23).Draw(t, "command") {
 	case 0:
 		return user.Register{ID: 7, UID: adaUID, Username: rapid.SampledFrom([]string{"ada", "eve"}).Draw(t, "username"), At: when}
 	case 1:
@@ -72,6 +72,8 @@ func anyCommand(t *rapid.T) user.Command {
 		return user.RemoveFollower{Source: anyID(t), Lane: lane, Pos: pos, At: when}
 	case 20, 21:
 		return user.Sever{Gone: anyID(t), At: when}
+	case 22:
+		return user.CountContent{ID: anyEventID(t), Streams: rapid.Int64().Draw(t, "streams"), Videos: rapid.Int64().Draw(t, "videos"), At: when}
 	}
 	// Rarely the end, so that most histories are long.
 	if rapid.IntRange(0, 9).Draw(t, "end") > 0 {
@@ -83,7 +85,7 @@ func anyCommand(t *rapid.T) user.Command {
 func anyEvent(t *rapid.T) user.Event {
 	when := at(rapid.IntRange(-5, 20).Draw(t, "at"))
 	lane, pos := rapid.SampledFrom([]uint8{0, 1, 63, 255}).Draw(t, "lane"), rapid.Uint64().Draw(t, "pos")
-	switch rapid.IntRange(0, 16).Draw(t, "event") {
+	switch rapid.IntRange(0, 17).Draw(t, "event") {
 	case 0:
 		return user.Registered{ID: anyID(t), Username: "x", At: when}
 	case 1:
@@ -116,6 +118,8 @@ func anyEvent(t *rapid.T) user.Event {
 		return user.FollowerRemoved{Source: anyID(t), Lane: lane, Pos: pos, At: when}
 	case 15:
 		return user.Severed{Gone: anyID(t), At: when}
+	case 16:
+		return user.ContentCounted{ID: anyEventID(t), Streams: rapid.Int64().Draw(t, "streams"), Videos: rapid.Int64().Draw(t, "videos"), At: when}
 	}
 	return user.Deleted{At: when}
 }
@@ -324,7 +328,7 @@ func (o *oracle) hear(c user.Command) {
 		delete(o.followers, c.Gone)
 	case user.Delete:
 		*o = oracle{gone: true}
-	case user.Register, user.UpdateProfile, user.SetPreferences, user.SetPrivacy, user.RecordActivity, user.DeleteActivity:
+	case user.Register, user.UpdateProfile, user.SetPreferences, user.SetPrivacy, user.RecordActivity, user.DeleteActivity, user.CountContent:
 	}
 }
 

@@ -62,9 +62,9 @@ func NewClient(cfg ClientConfig) (*Client, error) {
 	return &Client{cfg: cfg, warm: make(chan user.ID, maxWarm), warming: make(map[user.ID]struct{})}, nil
 }
 
-// Register makes an account. It returns a *persistence.TakenError when a name,
-// or the identity, is taken. After ErrOutcomeUnknown the account may exist; its names are free again
-// within minutes if it does not.
+// Register makes an account. It returns a *persistence.TakenError when a name, or
+// the identity, is taken. After ErrOutcomeUnknown the account may exist; what it
+// claimed is free again within minutes if it does not.
 func (c *Client) Register(ctx context.Context, r Registration) (Result, error) {
 	id, err := c.newID(ctx)
 	if err != nil {

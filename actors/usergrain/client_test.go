@@ -157,6 +157,41 @@ func TestNameIsFreeAtOnceAfterDeletion(t *testing.T) {
 	}
 }
 
+func TestNamesFreedAndTakenAtOnce(t *testing.T) {
+	t.Parallel()
+	w := world.Start(t, world.Options{Effects: true})
+	var holders, held atomic.Int64
+	var wg sync.WaitGroup
+	for range 16 {
+		wg.Go(func() {
+			for range 25 {
+				r, err := w.Client.Register(context.Background(), usergrain.Registration{Username: "ada", Name: "Ada", Email: "ada@example.com"})
+				if errors.Is(err, persistence.ErrTaken) {
+					continue
+				}
+				if err != nil {
+					t.Errorf("register: %v", err)
+					return
+				}
+				if n := holders.Add(1); n != 1 {
+					t.Errorf("%d accounts bear one name", n)
+				}
+				held.Add(1)
+				holders.Add(-1)
+				if _, err := w.Client.Do(context.Background(), r.Account.ID, user.Delete{}); err != nil {
+					t.Errorf("delete: %v", err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if held.Load() == 0 {
+		t.Error("nobody ever got the name")
+	}
+	w.Settle()
+	w.Register("ada") // it is free in the end
+}
+
 // Many clients, activations that end at random, commits that fail at random:
 // what is stored is consistent, and every acknowledged follow is there.
 func TestEverythingAtOnce(t *testing.T) {

@@ -139,7 +139,7 @@ func TestEncodingIsTheIdentity(t *testing.T) {
 		if !r.At.Equal(got.RecordedAt()) {
 			t.Fatalf("recorded at %v, want %v", got.RecordedAt(), r.At)
 		}
-		if (r.EventID != "") != (r.Kind == persistence.KindActivityRecorded || r.Kind == persistence.KindActivityErased) {
+		if (r.EventID != "") != (r.Kind == persistence.KindActivityRecorded || r.Kind == persistence.KindActivityErased || r.Kind == persistence.KindContentCounted) {
 			t.Fatalf("a record of kind %d has the event id %q in its column", r.Kind, r.EventID)
 		}
 	})

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"kith/actors/user"
 	"kith/actors/usergrain"
 )
 
@@ -21,6 +22,8 @@ import (
 type operator interface {
 	// Token returns an access token of an existing user, good for ttl.
 	Token(ctx context.Context, username string, ttl time.Duration) (string, error)
+	// SetRole gives an existing user a role.
+	SetRole(ctx context.Context, username string, role user.Role) error
 	// Verify checks the stored data; progress is told the number of users done.
 	Verify(ctx context.Context, progress func(users int)) (usergrain.Report, error)
 }
@@ -57,6 +60,11 @@ type (
 	tokenAnswer struct {
 		Token string `json:"token"`
 	}
+	roleRequest struct {
+		Username string `json:"username"`
+		Role     string `json:"role"`
+	}
+	roleAnswer struct{}
 	// verifyLine is one line of the answer to a verification: how far it is, and
 	// in the last line the report or an error.
 	verifyLine struct {
@@ -86,6 +94,22 @@ func adminHandler(o operator) http.Handler {
 			return
 		}
 		writeAdmin(w, http.StatusOK, tokenAnswer{token})
+	})
+	mux.HandleFunc("POST /role", func(w http.ResponseWriter, r *http.Request) {
+		var in roleRequest
+		if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxAdminBody)).Decode(&in); err != nil {
+			writeAdmin(w, http.StatusBadRequest, errorAnswer{"not a role request: " + err.Error()})
+			return
+		}
+		role, err := parseRole(in.Role)
+		if err == nil {
+			err = o.SetRole(r.Context(), in.Username, role)
+		}
+		if err != nil {
+			writeAdmin(w, http.StatusUnprocessableEntity, errorAnswer{err.Error()})
+			return
+		}
+		writeAdmin(w, http.StatusOK, roleAnswer{})
 	})
 	mux.HandleFunc("GET /verify", func(w http.ResponseWriter, r *http.Request) {
 		out := json.NewEncoder(w)
@@ -149,6 +173,15 @@ func (o remoteOperator) Token(ctx context.Context, username string, ttl time.Dur
 	var answer tokenAnswer
 	err = o.call(ctx, http.MethodPost, "/token", body, func(r io.Reader) error { return json.NewDecoder(r).Decode(&answer) })
 	return answer.Token, err
+}
+
+// SetRole implements operator.
+func (o remoteOperator) SetRole(ctx context.Context, username string, role user.Role) error {
+	body, err := json.Marshal(roleRequest{Username: username, Role: string(role)})
+	if err != nil {
+		return fmt.Errorf("ask for a role: %w", err)
+	}
+	return o.call(ctx, http.MethodPost, "/role", body, func(io.Reader) error { return nil })
 }
 
 // Verify implements operator.

@@ -103,7 +103,7 @@ func assemble(ctx context.Context, s *settings, d *dataDir, logger *slog.Logger)
 	if err != nil {
 		return nil, fmt.Errorf("make tokens: %w", err)
 	}
-	p.admin(ctx, d, &localOperator{directory: db, audit: db, tokens: tokens})
+	p.admin(ctx, d, &localOperator{directory: db, audit: db, tokens: tokens, commands: running(client)})
 	live, err := lanes.NewLive(ctx, lanes.LiveConfig{Users: db, Journal: db, Committer: committer, Logger: logger, Registerer: registry})
 	if err != nil {
 		return nil, fmt.Errorf("make the list of users: %w", err)
@@ -206,7 +206,7 @@ func (p *process) actors(ctx context.Context, db *sqlite.DB, committer *lanes.Co
 func (p *process) admin(ctx context.Context, d *dataDir, o operator) {
 	l, err := listenAdmin(ctx, d)
 	if err != nil {
-		p.logger.Warn("the admin socket is not there: kith token and kith verify work only while the server does not run", "error", err)
+		p.logger.Warn("the admin socket is not there: kith token, kith role and kith verify work only while the server does not run", "error", err)
 		return
 	}
 	p.closes = append(p.closes, func() error { return closeListener(l) })
@@ -290,6 +290,7 @@ type localOperator struct {
 	directory persistence.Directory
 	audit     persistence.Audit
 	tokens    *auth.Tokens
+	commands  commander
 }
 
 // Token implements operator. The token belongs to no session: it ends by itself.
@@ -329,7 +330,7 @@ func openOperator(ctx context.Context, s storage, given secret) (_ operator, clo
 	if err != nil {
 		return nil, nil, errors.Join(fmt.Errorf("open the database: %w", err), d.close())
 	}
-	return &localOperator{directory: db, audit: db, tokens: tokens}, func() error { return errors.Join(db.Close(), d.close()) }, nil
+	return &localOperator{directory: db, audit: db, tokens: tokens, commands: starting(d, db)}, func() error { return errors.Join(db.Close(), d.close()) }, nil
 }
 
 // deletedPhotos erases photos by the id of their user, who is no more.

@@ -3,7 +3,7 @@
 //   - main.go: the command line; signals; exit codes.
 //   - config.go: the settings, from flags and environment, checked.
 //   - datadir.go: what lives in the data dir, and the lock on it.
-//   - serve.go, token.go, verify.go, migrate.go: one file a command.
+//   - serve.go, token.go, role.go, verify.go, migrate.go: one file a command.
 //   - assemble.go: the one place that wires the parts.
 //   - lifecycle.go: starting parts in order, stopping them in reverse.
 //   - admin.go: the operator's commands, in this process or through the socket of
@@ -38,7 +38,9 @@ func main() {
 // commands is the command line.
 type commands struct {
 	Serve   serveCommand   `cmd:"" help:"Run the server. Without settings, everything is embedded and lives in the data dir."`
+	Demo    demoCommand    `cmd:"" help:"Run the server with a small world in it to play with, on a data dir of its own."`
 	Token   tokenCommand   `cmd:"" help:"Print an access token for an existing user."`
+	Role    roleCommand    `cmd:"" help:"Give a user a role: admin, creator or user."`
 	Verify  verifyCommand  `cmd:"" help:"Check the stored data: counters against edges, journal against projections."`
 	Migrate migrateCommand `cmd:"" help:"Bring the database's schema up to date, or show where it is."`
 }

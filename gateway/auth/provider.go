@@ -84,7 +84,7 @@ func NewProvider(cfg ProviderConfig) (*Provider, error) {
 		cfg.Every = defaultKeysEvery
 	}
 	if cfg.Client == nil {
-		cfg.Client = &http.Client{}
+		cfg.Client = &http.Client{CheckRedirect: staySecure}
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
@@ -114,6 +114,15 @@ func NewProvider(cfg ProviderConfig) (*Provider, error) {
 		}
 	}
 	return p, nil
+}
+
+// staySecure follows redirects, but not from https to http: whoever can change
+// what goes there could give keys.
+func staySecure(r *http.Request, via []*http.Request) error {
+	if len(via) >= 5 || (via[0].URL.Scheme == "https" && r.URL.Scheme != "https") {
+		return errors.New("auth: the key set is redirected too often, or to where it is not protected")
+	}
+	return nil
 }
 
 // Run fetches the keys again and again until ctx ends: sooner after a failure,

@@ -2,6 +2,7 @@ package memory_test
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"sync"
 	"testing"
@@ -85,10 +86,10 @@ func TestLimitsHoldTheirRate(t *testing.T) {
 			}
 			taken = append(taken, taking{c.Now(), cost})
 			sum := 0
-			for i := len(taken) - 1; i >= 0; i-- {
-				sum += taken[i].cost
-				if most := rate.Count + int(c.Now().Sub(taken[i].at)/interval) + 1; sum > most {
-					t.Fatalf("%d in %s, at most %d are allowed", sum, c.Now().Sub(taken[i].at), most)
+			for _, one := range slices.Backward(taken) {
+				sum += one.cost
+				if most := rate.Count + int(c.Now().Sub(one.at)/interval) + 1; sum > most {
+					t.Fatalf("%d in %s, at most %d are allowed", sum, c.Now().Sub(one.at), most)
 				}
 			}
 		}

@@ -162,10 +162,10 @@ func Sessions(t *testing.T, open func(*testing.T) Store) {
 				cursor  uint64
 				seen    = map[[16]byte]int{}
 			)
-			for i := range writers {
+			for i := range byte(writers) {
 				writing.Go(func() {
-					for j := range each {
-						if _, err := w.EndSessions(background(t), persistence.SessionEnd{ID: [16]byte{1, byte(i), byte(j)}, Until: at(50)}); err != nil {
+					for j := range byte(each) {
+						if _, err := w.EndSessions(background(t), persistence.SessionEnd{ID: [16]byte{1, i, j}, Until: at(50)}); err != nil {
 							t.Error(err)
 						}
 					}

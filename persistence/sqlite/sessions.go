@@ -182,7 +182,7 @@ func (db *DB) SweepSessions(ctx context.Context, now time.Time, limit int) (int,
 func encodeTimes(times []time.Time) []byte {
 	b := make([]byte, 0, 8*len(times))
 	for _, at := range times {
-		b = binary.BigEndian.AppendUint64(b, uint64(at.UnixMicro())) //nolint:gosec // and back
+		b = binary.BigEndian.AppendUint64(b, uint64(at.UnixMicro()))
 	}
 	return b
 }

@@ -8,6 +8,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -291,4 +292,83 @@ func TestTailThatStopsAnywhere(t *testing.T) {
 	}
 	w := world.Start(t, world.Options{Path: path, Effects: true})
 	w.Settle()
+}
+
+// A hundred thousand operations by many clients, in rounds that end in the middle
+// of everything, with commits that fail: on both sides of every edge, and in
+// every counter, is what the journals say.
+func TestCountersEqualEdgesAfterAHundredThousandOperations(t *testing.T) {
+	t.Parallel()
+	const rounds, workers, each, users = 10, 100, 100, 400
+	path := filepath.Join(t.TempDir(), "kith.db")
+	var ids []user.ID
+	var done atomic.Int64
+	for round := range rounds {
+		var j world.Journal
+		w := world.Start(t, world.Options{Path: path, Effects: true, Journal: j.Wrap})
+		for range users / rounds {
+			ids = append(ids, w.Register(fmt.Sprintf("user%d", len(ids))).ID)
+		}
+		var n atomic.Int64
+		j.OnCommit(func(_ context.Context, _ persistence.Batch, next func() ([]persistence.Outcome, error)) ([]persistence.Outcome, error) {
+			if n.Add(1)%50 == 0 {
+				_, err := next()
+				return nil, errors.Join(err, errors.New("the answer is lost"))
+			}
+			return next()
+		})
+		var wg sync.WaitGroup
+		crash := make(chan struct{})
+		for worker := range workers {
+			wg.Go(func() {
+				random := rand.New(rand.NewPCG(uint64(round), uint64(worker)))
+				for i := range each {
+					if worker == 0 && i == each*9/10 {
+						close(crash)
+					}
+					operate(w.Client, random, ids)
+					done.Add(1)
+				}
+			})
+		}
+		<-crash
+		w.Crash()
+		wg.Wait()
+	}
+	if done.Load() != rounds*workers*each {
+		t.Fatalf("%d operations", done.Load())
+	}
+	w := world.Start(t, world.Options{Path: path, Effects: true})
+	if r := w.Settle(); r.Edges < users {
+		t.Errorf("only %d edges are left: %+v", r.Edges, r)
+	}
+}
+
+// operate does one random thing. What becomes of it is not asked: it may be
+// refused, or end with the node.
+func operate(c *usergrain.Client, random *rand.Rand, ids []user.ID) {
+	ctx := context.Background()
+	id, other := ids[random.IntN(len(ids))], ids[random.IntN(len(ids))]
+	var command user.Command
+	switch n := random.IntN(100); {
+	case n < 45:
+		command = user.Follow{Target: other}
+	case n < 60:
+		command = user.Follow{Target: ids[0]} // a star
+	case n < 85:
+		command = user.Unfollow{Target: other}
+	case n < 90:
+		command = user.FollowCrew{Crew: 1 + random.Int64N(50)}
+	case n < 95:
+		command = user.UnfollowCrew{Crew: 1 + random.Int64N(50)}
+	case n < 99:
+		public := random.IntN(2) == 0
+		command = user.SetPrivacy{Profile: &public}
+	default:
+		if random.IntN(20) > 0 || id == ids[0] {
+			return
+		}
+		command = user.Delete{}
+	}
+	_, _ = c.Do(ctx, id, command)
 }

@@ -9,6 +9,7 @@
 //   - output.go: what a process wrote, and waiting for a line of it.
 //   - verify.go: what `kith verify` says, and waiting until nothing is on its way.
 //   - client.go: Client, one method a route that tests use often, and Answer.
+//   - shell.go: Shell, which runs the commands of documents without a shell.
 //
 // Nothing here sleeps: all waiting is for a signal or a poll with a deadline. When
 // the tests run with the race detector, so does the binary; what the detector

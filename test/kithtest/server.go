@@ -33,6 +33,8 @@ type Options struct {
 	// Env is the environment beside the data dir and the addresses, as NAME=value;
 	// what is named later wins.
 	Env []string
+	// Args are the command and its flags; none means serve.
+	Args []string
 }
 
 // Server is a `kith serve` on one data dir, through all its restarts. Starting
@@ -42,6 +44,7 @@ type Server struct {
 	binary  Binary
 	dataDir string
 	env     []string
+	args    []string
 	http    *http.Client
 	out     *output // standard error, of all runs
 
@@ -70,7 +73,7 @@ func (b Binary) Start(tb testing.TB, o Options) *Server {
 func (b Binary) Launch(tb testing.TB, o Options) *Server {
 	tb.Helper()
 	s := &Server{
-		tb: tb, binary: b, dataDir: o.DataDir, out: newOutput(),
+		tb: tb, binary: b, dataDir: o.DataDir, args: o.Args, out: newOutput(),
 		http: &http.Client{
 			Timeout:       answerTime,
 			Transport:     &http.Transport{MaxIdleConnsPerHost: 256},
@@ -79,6 +82,9 @@ func (b Binary) Launch(tb testing.TB, o Options) *Server {
 	}
 	if s.dataDir == "" {
 		s.dataDir = DataDir(tb)
+	}
+	if len(s.args) == 0 {
+		s.args = []string{"serve"}
 	}
 	s.env = environment([]string{"KITH_DATA_DIR=" + s.dataDir, "KITH_HTTP_ADDR=127.0.0.1:0", "KITH_OPS_ADDR=127.0.0.1:0"})
 	s.env = append(s.env, o.Env...)
@@ -108,7 +114,7 @@ func DataDir(tb testing.TB) string {
 func (s *Server) Launch() {
 	s.tb.Helper()
 	r := &run{from: len(s.out.String()), ended: make(chan struct{})}
-	r.cmd = exec.CommandContext(context.WithoutCancel(s.tb.Context()), string(s.binary), "serve") //nolint:gosec // the binary was just built
+	r.cmd = exec.CommandContext(context.WithoutCancel(s.tb.Context()), string(s.binary), s.args...) //nolint:gosec // the binary was just built
 	r.cmd.Env, r.cmd.Dir = s.env, s.dataDir
 	r.cmd.Stderr = s.out
 	r.cmd.Stdout = s.out

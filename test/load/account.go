@@ -17,7 +17,7 @@ func (b *bench) measureAccounts(ctx context.Context, r *rig) error {
 	count := b.scaled(accountCount, 2*accountConns)
 	stopProfile := b.profile(ctx, r.kith, phaseAccount, 2*time.Second)
 	for _, kind := range []string{loadRegister, loadLogin} {
-		s, err := r.kith.load(ctx, r, job{Kind: kind, Connections: accountConns, Count: count}, nil)
+		s, err := r.kith.load(ctx, job{Kind: kind, Connections: accountConns, Count: count}, nil)
 		if err != nil {
 			return err
 		}

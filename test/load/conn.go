@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -43,7 +44,7 @@ func (c *conn) close() error {
 	return nil
 }
 
-var errNotHTTP = errors.New("the answer is not what HTTP/1.1 with a Content-Length looks like")
+var errNotHTTP = errors.New("the answer is not what HTTP/1.1 looks like")
 
 // do sends a whole request and reads the answer. The body is valid until the
 // next call.
@@ -64,7 +65,7 @@ func (c *conn) do(request []byte) (status int, body []byte, err error) {
 	if status, err = strconv.Atoi(string(line[9:12])); err != nil {
 		return 0, nil, fmt.Errorf("%w: %q", errNotHTTP, line)
 	}
-	length := -1
+	length, chunked := -1, false
 	for {
 		if line, err = c.line(); err != nil {
 			return 0, nil, err
@@ -72,23 +73,61 @@ func (c *conn) do(request []byte) (status int, body []byte, err error) {
 		if len(line) == 0 {
 			break
 		}
-		if name, value, _ := bytes.Cut(line, []byte(":")); bytes.EqualFold(name, []byte("Content-Length")) {
-			if length, err = strconv.Atoi(string(bytes.TrimSpace(value))); err != nil {
+		switch name, value, _ := bytes.Cut(line, []byte(":")); {
+		case bytes.EqualFold(name, []byte("Content-Length")):
+			if length, err = strconv.Atoi(string(bytes.TrimSpace(value))); err != nil || length < 0 {
 				return 0, nil, fmt.Errorf("%w: %q", errNotHTTP, line)
 			}
+		case bytes.EqualFold(name, []byte("Transfer-Encoding")):
+			chunked = bytes.EqualFold(bytes.TrimSpace(value), []byte("chunked"))
 		}
 	}
-	if length < 0 || length > maxAnswer {
-		return 0, nil, fmt.Errorf("%w: a body of %d bytes", errNotHTTP, length)
+	c.body = c.body[:0]
+	switch {
+	case chunked:
+		err = c.chunks()
+	case length < 0:
+		err = fmt.Errorf("%w: a body of no known length", errNotHTTP)
+	default:
+		err = c.read(length)
 	}
-	if cap(c.body) < length {
-		c.body = make([]byte, length)
+	return status, c.body, err
+}
+
+// chunks reads a body in chunks. No trailers are expected.
+func (c *conn) chunks() error {
+	for {
+		line, err := c.line()
+		if err != nil {
+			return err
+		}
+		n, err := strconv.ParseInt(string(line), 16, 32)
+		if err != nil || n < 0 {
+			return fmt.Errorf("%w: a chunk of %q bytes", errNotHTTP, line)
+		}
+		if err := c.read(int(n)); err != nil {
+			return err
+		}
+		if line, err = c.line(); err != nil || len(line) > 0 {
+			return fmt.Errorf("%w: %q after a chunk: %w", errNotHTTP, line, err)
+		}
+		if n == 0 {
+			return nil
+		}
 	}
-	c.body = c.body[:length]
-	if _, err := io.ReadFull(c.r, c.body); err != nil {
-		return 0, nil, fmt.Errorf("read a body: %w", err)
+}
+
+// read appends so many bytes to the body.
+func (c *conn) read(n int) error {
+	have := len(c.body)
+	if have+n > maxAnswer {
+		return fmt.Errorf("%w: a body of %d bytes", errNotHTTP, have+n)
 	}
-	return status, c.body, nil
+	c.body = slices.Grow(c.body, n)[:have+n]
+	if _, err := io.ReadFull(c.r, c.body[have:]); err != nil {
+		return fmt.Errorf("read a body: %w", err)
+	}
+	return nil
 }
 
 // line returns the next line without its end; it is valid until the next read.

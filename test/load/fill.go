@@ -63,13 +63,14 @@ func fill(ctx context.Context, path string, people *population, step func(n int)
 	if err := f.claimNames(ctx); err != nil {
 		return nil, fmt.Errorf("fill: %w", err)
 	}
-	if err := f.commit(ctx, f.own); err != nil {
+	if err := f.commit(ctx, people.own); err != nil {
 		return nil, fmt.Errorf("fill: register and follow: %w", err)
 	}
-	if err := f.commit(ctx, f.effects); err != nil {
+	effects := func(i int) []user.Event { return people.effects(i, func(source int) uint64 { return f.bases[source] }) }
+	if err := f.commit(ctx, effects); err != nil {
 		return nil, fmt.Errorf("fill: add followers: %w", err)
 	}
-	if err := f.logIn(ctx); err != nil {
+	if err := people.saveSessions(ctx, db); err != nil {
 		return nil, fmt.Errorf("fill: %w", err)
 	}
 	if err := f.mark(ctx); err != nil {
@@ -85,13 +86,14 @@ func (f *filler) claimNames(ctx context.Context) error {
 	})
 }
 
-func (f *filler) logIn(ctx context.Context) error {
-	return each(ctx, fillWorkers, len(f.people.People), func(i int) error {
-		u := &f.people.People[i]
+// saveSessions stores the sessions of those who have one.
+func (p *population) saveSessions(ctx context.Context, db *sqlite.DB) error {
+	return each(ctx, fillWorkers, p.Active, func(k int) error {
+		u := &p.People[p.active(k)]
 		if u.Token == "" {
 			return nil
 		}
-		return f.db.CreateSession(ctx, u.session(f.people.At))
+		return db.CreateSession(ctx, u.session(p.At))
 	})
 }
 
@@ -101,7 +103,7 @@ func (f *filler) commit(ctx context.Context, events func(i int) []user.Event) er
 		until := min(from+fillBatch, len(f.states))
 		batch := persistence.Batch{Node: f.node}
 		for i := from; i < until; i++ {
-			turn, err := f.turn(i, events(i))
+			turn, err := turnOf(&f.states[i], f.people.People[i].ID, events(i))
 			if err != nil {
 				return err
 			}
@@ -126,25 +128,26 @@ func (f *filler) commit(ctx context.Context, events func(i int) []user.Event) er
 }
 
 // own returns the registration of user i and whom they follow.
-func (f *filler) own(i int) []user.Event {
-	u, at := &f.people.People[i], f.people.At
+func (p *population) own(i int) []user.Event {
+	u, at := &p.People[i], p.At
 	events := []user.Event{user.Registered{ID: u.ID, UID: u.UID, Username: u.Username, Name: u.Name, At: at}}
-	for _, o := range f.people.Offsets {
-		events = append(events, user.Followed{Target: f.people.People[(i+o)%len(f.states)].ID, At: at})
+	for _, o := range p.Offsets {
+		events = append(events, user.Followed{Target: p.People[(i+o)%len(p.People)].ID, At: at})
 	}
 	return events
 }
 
 // effects returns what the follows of others mean for user i, in the order of
-// their positions, as a tail would deliver them.
-func (f *filler) effects(i int) []user.Event {
-	n, at := len(f.states), f.people.At
-	added := make([]user.FollowerAdded, len(f.people.Offsets))
-	for k, o := range f.people.Offsets {
+// their positions, as a tail would deliver them. base returns the position of a
+// user's first record.
+func (p *population) effects(i int, base func(source int) uint64) []user.Event {
+	n, at := len(p.People), p.At
+	added := make([]user.FollowerAdded, len(p.Offsets))
+	for k, o := range p.Offsets {
 		source := (i - o + n) % n
-		id := f.people.People[source].ID
+		id := p.People[source].ID
 		// The registration is before the follows.
-		pos := f.bases[source] + 1 + uint64(k)
+		pos := base(source) + 1 + uint64(k)
 		added[k] = user.FollowerAdded{Source: id, Lane: persistence.LaneOf(id), Pos: pos, FollowedAt: at, At: at}
 	}
 	slices.SortFunc(added, func(a, b user.FollowerAdded) int { return cmp.Compare(a.Pos, b.Pos) })
@@ -155,9 +158,8 @@ func (f *filler) effects(i int) []user.Event {
 	return events
 }
 
-// turn applies events to the state of user i and returns them as rows.
-func (f *filler) turn(i int, events []user.Event) (*persistence.Turn, error) {
-	s, id := &f.states[i], f.people.People[i].ID
+// turnOf applies events to the state of a user and returns them as rows.
+func turnOf(s *user.State, id user.ID, events []user.Event) (*persistence.Turn, error) {
 	t := &persistence.Turn{User: id, Version: s.Version}
 	for _, e := range events {
 		kind, eventID, payload, err := usergrain.EncodeEvent(e)
@@ -179,7 +181,12 @@ func (f *filler) turn(i int, events []user.Event) (*persistence.Turn, error) {
 	return t, nil
 }
 
-// mark tells the effects tail that everything has had its effect.
+// tails are those of a kith with nothing outside.
+func tails() []persistence.TailName {
+	return []persistence.TailName{persistence.TailEffects, persistence.TailBroker}
+}
+
+// mark tells the tails that everything has had its effect.
 func (f *filler) mark(ctx context.Context) error {
 	heads, err := f.db.Heads(ctx)
 	if err != nil {
@@ -187,8 +194,10 @@ func (f *filler) mark(ctx context.Context) error {
 	}
 	batch := persistence.Batch{Node: f.node}
 	for lane, pos := range heads {
-		if pos > 0 {
-			batch.Marks = append(batch.Marks, persistence.Mark{Tail: persistence.TailEffects, Lane: uint8(lane), Pos: pos})
+		for _, tail := range tails() {
+			if pos > 0 {
+				batch.Marks = append(batch.Marks, persistence.Mark{Tail: tail, Lane: uint8(lane), Pos: pos})
+			}
 		}
 	}
 	if _, err := f.db.Commit(ctx, batch); err != nil {

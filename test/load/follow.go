@@ -28,7 +28,7 @@ func (b *bench) measureFollows(ctx context.Context, r *rig) error {
 	var (
 		plain, kith, star []sample
 		fsyncs            []float64
-		base, own         = follower{r: r, s: r.baseline}, follower{r: r, s: r.kith}
+		base, own         = follower{s: r.baseline}, follower{s: r.kith}
 	)
 	for round := range followRounds + 1 {
 		// The disk may be as noisy as the processor.
@@ -103,7 +103,6 @@ func (b *bench) reportFollows(plain, kith []sample, fsync float64) {
 
 // follower makes follows on one server, never the same twice.
 type follower struct {
-	r    *rig
 	s    *server
 	used int // spread pairs
 }
@@ -116,7 +115,7 @@ func (f *follower) round(ctx context.Context, j job) (sample, error) {
 		return sample{}, err
 	}
 	j.Skip = f.used
-	s, err := f.s.load(ctx, f.r, j, func(done int) error { return f.s.settled(ctx, before+done) })
+	s, err := f.s.load(ctx, j, func(done int) error { return f.s.settled(ctx, before+done) })
 	if j.Kind == loadFollow {
 		f.used += s.Done
 	}

@@ -18,6 +18,12 @@ const (
 	loadStar     = "star"     // the same, everybody follows one
 	loadRegister = "register" // POST /auth/register
 	loadLogin    = "login"    // POST /auth/login, of those who registered
+
+	loadList      = "list"      // GET /users/list
+	loadSearch    = "search"    // GET /users/search
+	loadFollowers = "followers" // GET /users/{username}/followers
+	loadEvent     = "event"     // POST /users/self/events, one
+	loadEvents    = "events"    // the same, a batch
 )
 
 // job is what a generator is asked to do. It ends when its time is over, or when
@@ -30,11 +36,14 @@ type job struct {
 	Duration    time.Duration // 0: until nothing is left
 	Seed        uint64
 
-	Callers  int // lookup: so many different ones
-	Reserved int // follow: the last so many are never followed
-	Skip     int // follow: pairs of earlier rounds; register, login: users of earlier rounds
-	Star     int // star: whom all follow
-	Count    int // follow, register, login: so many at most
+	Callers  int  // lookup: so many different ones
+	Reserved int  // follow: the last so many are never followed
+	Skip     int  // follow: pairs of earlier rounds; register, login: users of earlier rounds; events: what has not been skipped before
+	Star     int  // star: whom all follow
+	Count    int  // follow, register, login: so many at most
+	Anybody  bool // lookup, follow, followers: not only the active ones; list: a new order for each page
+	Offset   int  // list: of the first page
+	Pages    int  // list: so many different ones
 }
 
 // outcome is what a generator has done.

@@ -2,15 +2,12 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	mathrand "math/rand/v2"
-	"net/http"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -109,7 +106,7 @@ func (j *job) drive(ctx context.Context, conns []*conn, draw source) (outcome, e
 					err = fmt.Errorf("status %d where %d is right: %.300s", status, r.status, body)
 					break
 				}
-				if own.total%sampleEvery == 1 {
+				if r.always || own.total%sampleEvery == 1 {
 					if err = r.check(body); err != nil {
 						err = fmt.Errorf("%w: %.300s", err, body)
 						break
@@ -134,107 +131,10 @@ type request struct {
 	rng    *mathrand.Rand
 	raw    []byte
 	status int
-	check  func(body []byte) error
+	check  func(body []byte) error // of every answer with always, else of some
+	always bool
 }
 
 // source writes the i-th request of a job into r; false when nothing is left. It
 // is called concurrently, with an r for each caller.
 type source func(i int, r *request) bool
-
-func (j *job) source(p *population) (source, error) {
-	switch j.Kind {
-	case loadLookup:
-		return lookups(p, j.Callers), nil
-	case loadFollow:
-		pairs, err := p.pairs(j.Seed, j.Reserved, j.Skip, j.Count)
-		return follows(p, pairs), err
-	case loadStar:
-		return follows(p, p.starPairs(j.Seed, j.Star)), nil
-	case loadRegister:
-		return accounts("/auth/register", http.StatusCreated, j.Skip, j.Count), nil
-	case loadLogin:
-		return accounts("/auth/login", http.StatusOK, j.Skip, j.Count), nil
-	}
-	return nil, fmt.Errorf("there is no load of kind %q", j.Kind)
-}
-
-// userAnswer is what of an answer with a user is checked.
-type userAnswer struct {
-	Status string `json:"status"`
-	User   struct {
-		UID      string `json:"uid"`
-		Username string `json:"username"`
-	} `json:"user"`
-	Following bool `json:"following"`
-}
-
-var errAnswer = errors.New("the answer is wrong")
-
-func checkUser(body []byte, of *person, following bool) error {
-	var a userAnswer
-	if err := json.Unmarshal(body, &a); err != nil {
-		return fmt.Errorf("%w: %w", errAnswer, err)
-	}
-	if a.Status != "success" || a.User.UID != of.UID.String() || a.User.Username != of.Username || a.Following != following {
-		return errAnswer
-	}
-	return nil
-}
-
-// lookups asks, as one of the first callers, for a random user. It expects that
-// nobody has followed anybody since the population was made.
-func lookups(p *population, callers int) source {
-	return func(_ int, r *request) bool {
-		caller, target := r.rng.IntN(callers), r.rng.IntN(len(p.People))
-		r.raw = appendRequest(r.raw[:0], http.MethodGet, "/users/", p.People[target].Username, p.People[caller].Token, nil)
-		r.status = http.StatusOK
-		r.check = func(body []byte) error { return checkUser(body, &p.People[target], p.follows(caller, target)) }
-		return true
-	}
-}
-
-func follows(p *population, pairs []pair) source {
-	return func(i int, r *request) bool {
-		if i >= len(pairs) {
-			return false
-		}
-		from, to := &p.People[pairs[i].From], &p.People[pairs[i].To]
-		r.raw = appendRequest(r.raw[:0], http.MethodPut, "/users/self/following/", to.Username, from.Token, []byte{})
-		r.status = http.StatusCreated
-		r.check = func(body []byte) error { return checkUser(body, to, true) }
-		return true
-	}
-}
-
-// accounts sends the names and passwords of users that are numbered from skip on.
-func accounts(path string, status, skip, count int) source {
-	return func(i int, r *request) bool {
-		if i >= count {
-			return false
-		}
-		name := "new_" + strconv.Itoa(skip+i)
-		body := fmt.Appendf(nil, `{"username":%q,"name":"New User","password":"correct horse %d"}`, name, skip+i)
-		r.raw = appendRequest(r.raw[:0], http.MethodPost, path, "", "", body)
-		r.status = status
-		r.check = func(body []byte) error {
-			if !bytes.Contains(body, []byte(`"username":"`+name+`"`)) || !bytes.Contains(body, []byte(`"token":"`)) {
-				return errAnswer
-			}
-			return nil
-		}
-		return true
-	}
-}
-
-// appendRequest appends a request. A nil body is none, an empty one has a length.
-func appendRequest(b []byte, method, path, last, token string, body []byte) []byte {
-	b = append(append(append(append(append(b, method...), ' '), path...), last...), " HTTP/1.1\r\nHost: kith\r\n"...)
-	if token != "" {
-		b = append(append(append(b, "Authorization: Bearer "...), token...), "\r\n"...)
-	}
-	if body != nil {
-		b = strconv.AppendInt(append(b, "Content-Type: application/json\r\nContent-Length: "...), int64(len(body)), 10)
-		b = append(b, "\r\n"...)
-	}
-	return append(append(b, "\r\n"...), body...)
-}

@@ -16,6 +16,8 @@ const (
 	rigDegree = 20 // how many each of them follows at first
 	// stars are users who are followed only when everybody does.
 	stars = 8
+
+	dataDir = "kith"
 )
 
 // server is a running server and its database.
@@ -24,7 +26,9 @@ type server struct {
 	addr     string
 	ops      string // "" for the baseline
 	database string // path
+	people   string // path of the saved population
 	counters *sql.DB
+	started  time.Duration // how long it took until it was ready
 }
 
 // rig is the two servers, filled with the same people.
@@ -44,7 +48,7 @@ func (b *bench) startRig(ctx context.Context) (r *rig, err error) {
 			err = errors.Join(err, r.stop())
 		}
 	}()
-	data := filepath.Join(r.dir, "kith")
+	data := filepath.Join(r.dir, dataDir)
 	if err := os.MkdirAll(data, 0o700); err != nil {
 		return nil, fmt.Errorf("make the data dir: %w", err)
 	}
@@ -74,18 +78,22 @@ func (b *bench) startRig(ctx context.Context) (r *rig, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if r.kith, err = b.startKith(ctx, r.dir, data, secret, addrs[0], addrs[1]); err != nil {
+	if r.kith, err = b.startKith(ctx, r.dir, r.path, secret, addrs[0], addrs[1]); err != nil {
 		return r, err
 	}
-	if r.baseline, err = startBaseline(ctx, r.dir, baselineConfig{Addr: addrs[2], Database: baselineDB, Secret: secret}); err != nil {
+	if r.baseline, err = startBaseline(ctx, r.dir, r.path, baselineConfig{Addr: addrs[2], Database: baselineDB, Secret: secret}); err != nil {
 		return r, err
 	}
 	return r, nil
 }
 
-func (b *bench) startKith(ctx context.Context, dir, data string, secret []byte, addr, ops string) (*server, error) {
+// startKith starts kith on a data dir that was filled with the people saved at a
+// path.
+func (b *bench) startKith(ctx context.Context, dir, people string, secret []byte, addr, ops string) (*server, error) {
+	data := filepath.Join(dir, dataDir)
 	env := []string{
 		"KITH_DATA_DIR=" + data, "KITH_HTTP_ADDR=" + addr, "KITH_OPS_ADDR=" + ops, "KITH_JWT_SECRET=" + string(secret), "KITH_LOG_LEVEL=warn",
+		"KITH_KAFKA_LISTEN=127.0.0.1:0",
 		// What limits an abuser would limit the measurement.
 		"KITH_LIMIT_AVAILABILITY=off", "KITH_LIMIT_REGISTER=off", "KITH_LIMIT_LOGIN=off", "KITH_LIMIT_USER=off", "KITH_LIMIT_EVENTS=off",
 	}
@@ -93,11 +101,11 @@ func (b *bench) startKith(ctx context.Context, dir, data string, secret []byte, 
 	if err != nil {
 		return nil, err
 	}
-	s := &server{process: p, addr: addr, ops: ops, database: filepath.Join(data, "kith.db")}
+	s := &server{process: p, addr: addr, ops: ops, people: people, database: filepath.Join(data, "kith.db")}
 	return s, s.open(ctx, "http://"+addr+"/readyz")
 }
 
-func startBaseline(ctx context.Context, dir string, cfg baselineConfig) (*server, error) {
+func startBaseline(ctx context.Context, dir, people string, cfg baselineConfig) (*server, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("find ourselves: %w", err)
@@ -106,7 +114,7 @@ func startBaseline(ctx context.Context, dir string, cfg baselineConfig) (*server
 	if err != nil {
 		return nil, err
 	}
-	s := &server{process: p, addr: cfg.Addr, database: cfg.Database}
+	s := &server{process: p, addr: cfg.Addr, database: cfg.Database, people: people}
 	if err := p.send(cfg); err != nil {
 		return s, err
 	}
@@ -115,9 +123,11 @@ func startBaseline(ctx context.Context, dir string, cfg baselineConfig) (*server
 
 // open waits for the server and opens its database for reading.
 func (s *server) open(ctx context.Context, url string) error {
+	start := time.Now()
 	if err := s.ready(ctx, url); err != nil {
 		return err
 	}
+	s.started = time.Since(start)
 	return s.watch()
 }
 
@@ -132,17 +142,19 @@ func (r *rig) stop() error {
 		return nil
 	}
 	r.stopped = true
-	var errs []error
-	for _, s := range []*server{r.kith, r.baseline} {
-		if s == nil {
-			continue
-		}
-		if s.counters != nil {
-			errs = append(errs, s.counters.Close())
-		}
-		errs = append(errs, s.stop())
+	return errors.Join(r.kith.end(), r.baseline.end())
+}
+
+// end stops a server that may not have been started.
+func (s *server) end() error {
+	if s == nil {
+		return nil
 	}
-	return errors.Join(errs...)
+	var err error
+	if s.counters != nil {
+		err = s.counters.Close()
+	}
+	return errors.Join(err, s.stop())
 }
 
 // sums returns how many follows have committed on the side of those who follow,
@@ -158,6 +170,7 @@ func (s *server) sums(ctx context.Context) (following, followers int, err error)
 const (
 	settleTimeout = 60 * time.Second
 	settlePace    = 5 * time.Millisecond
+	settleShare   = 4 // reading the counters takes one in so many of the time
 )
 
 // settled waits until as many follows as given have committed on both sides.
@@ -165,9 +178,8 @@ const (
 func (s *server) settled(ctx context.Context, follows int) error {
 	ctx, cancel := context.WithTimeout(ctx, settleTimeout)
 	defer cancel()
-	tick := time.NewTicker(settlePace)
-	defer tick.Stop()
 	for {
+		start := time.Now()
 		following, followers, err := s.sums(ctx)
 		switch {
 		case err != nil:
@@ -177,10 +189,12 @@ func (s *server) settled(ctx context.Context, follows int) error {
 		case followers == follows:
 			return nil
 		}
+		pace := time.NewTimer(max(settlePace, settleShare*time.Since(start)))
 		select {
 		case <-ctx.Done():
+			pace.Stop()
 			return fmt.Errorf("%s: %d of %d follows have not reached their targets: %w", s.name, follows-followers, follows, ctx.Err())
-		case <-tick.C:
+		case <-pace.C:
 		}
 	}
 }
@@ -200,9 +214,9 @@ func (s *sample) rate() float64 { return float64(s.Done) / s.took.Seconds() }
 
 // load runs a job against the server. after, which may be nil, returns when the
 // effects of what was done have committed.
-func (s *server) load(ctx context.Context, r *rig, j job, after func(done int) error) (sample, error) {
-	j.Addr, j.People = s.addr, r.path
-	g, err := startGenerator(ctx, r.dir, j)
+func (s *server) load(ctx context.Context, j job, after func(done int) error) (sample, error) {
+	j.Addr, j.People = s.addr, s.people
+	g, err := startGenerator(ctx, filepath.Dir(s.log), j)
 	if err != nil {
 		return sample{}, err
 	}

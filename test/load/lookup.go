@@ -24,11 +24,11 @@ func (b *bench) measureLookups(ctx context.Context, r *rig) error {
 	if err := r.sameAnswers(ctx); err != nil {
 		return err
 	}
-	j := job{Kind: loadLookup, Connections: lookupConns, Duration: b.lasting(lookupTime), Callers: min(lookupCallers, len(r.people.People))}
+	j := job{Kind: loadLookup, Anybody: true, Connections: lookupConns, Duration: b.lasting(lookupTime), Callers: min(lookupCallers, len(r.people.People))}
 	var plain, kith []sample
 	for round := range lookupRounds + 1 {
 		j.Seed = uint64(round)
-		p, err := r.baseline.load(ctx, r, j, nil)
+		p, err := r.baseline.load(ctx, j, nil)
 		if err != nil {
 			return err
 		}
@@ -36,7 +36,7 @@ func (b *bench) measureLookups(ctx context.Context, r *rig) error {
 		if round == 1 {
 			stopProfile = b.profile(ctx, r.kith, phaseLookup, j.Duration)
 		}
-		k, err := r.kith.load(ctx, r, j, nil)
+		k, err := r.kith.load(ctx, j, nil)
 		if err != nil {
 			return err
 		}

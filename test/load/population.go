@@ -25,6 +25,8 @@ type population struct {
 	// for every o. So everybody follows as many as follow them.
 	Offsets []int
 	At      time.Time // when all registered and followed
+	// Active is how many can have a token: one in each so many, from the first on.
+	Active int
 }
 
 type person struct {
@@ -42,13 +44,13 @@ func newPopulation(n, degree int, seed uint64) (*population, error) {
 	if n < 8 {
 		return nil, fmt.Errorf("%d users are too few to follow each other", n)
 	}
-	p := &population{People: make([]person, n), At: time.Now().UTC().Truncate(time.Microsecond)}
+	p := &population{People: make([]person, n), At: time.Now().UTC().Truncate(time.Microsecond), Active: n}
 	for i := range p.People {
 		uid, err := uuid.NewV7()
 		if err != nil {
 			return nil, fmt.Errorf("make a uid: %w", err)
 		}
-		p.People[i] = person{UID: user.UID(uid), Username: fmt.Sprintf("user_%07d", i), Name: fmt.Sprintf("Jane Doe the %dth", i)}
+		p.People[i] = person{UID: user.UID(uid), Username: fmt.Sprintf("user_%07d", i), Name: nameOf(i)}
 	}
 	rng := mathrand.New(mathrand.NewPCG(seed, 0)) //nolint:gosec // must be the same every time
 	for degree = min(degree, n/4); len(p.Offsets) < degree; {
@@ -58,6 +60,18 @@ func newPopulation(n, degree int, seed uint64) (*population, error) {
 	}
 	return p, nil
 }
+
+// nameOf returns a name. Users of neighbouring numbers have different ones; among
+// 10,000 and more, each word is borne by many.
+func nameOf(i int) string {
+	first := [...]string{"Ann", "Boris", "Carmen", "David", "Esther", "Farid", "Greta", "Hugo", "Ines", "Jane", "Karim", "Lena", "Marta", "Nils", "Olga", "Pavel"}
+	last := [...]string{"Ander", "Berg", "Castel", "Dahl", "Eriks", "Fuchs", "Gold", "Hart", "Ivan", "Jans", "Keller", "Lind", "Moor", "Novak", "Ost", "Peters"}
+	end := [...]string{"", "son", "mann", "sen", "berg", "er", "ova", "ini"}
+	return first[i%len(first)] + " " + last[i/len(first)%len(last)] + end[i/len(first)/len(last)%len(end)]
+}
+
+// active returns the index of the k-th of the active ones.
+func (p *population) active(k int) int { return k * len(p.People) / p.Active }
 
 // follows reports whether user i follows user j at the beginning.
 func (p *population) follows(i, j int) bool {
@@ -77,14 +91,14 @@ func (p *population) card(i int) user.Card {
 // tokenTTL outlives every run.
 const tokenTTL = 24 * time.Hour
 
-// logIn gives everybody a session and a token.
+// logIn gives the active ones a session and a token.
 func (p *population) logIn(secret []byte) error {
 	tokens, err := auth.New(auth.Config{Secret: secret})
 	if err != nil {
 		return fmt.Errorf("log everybody in: %w", err)
 	}
-	for i := range p.People {
-		u := &p.People[i]
+	for k := range p.Active {
+		u := &p.People[p.active(k)]
 		if u.Session, err = auth.NewSessionID(rand.Reader); err != nil {
 			return fmt.Errorf("log everybody in: %w", err)
 		}
@@ -103,19 +117,22 @@ func (u *person) session(at time.Time) persistence.Session {
 // pair is one follow to be made, as indexes into People.
 type pair struct{ From, To int }
 
-// pairs returns count random follows that do not exist yet, all different, after
-// skipping the first ones; with the same seed, the same order. The last reserved
-// users are never followed.
-func (p *population) pairs(seed uint64, reserved, skip, count int) ([]pair, error) {
-	n := len(p.People)
-	if free := (n - reserved) * (n - 1 - len(p.Offsets)); skip+count > free/2 {
+// pairs returns count random follows among the active ones that do not exist yet,
+// all different, after skipping the first ones; with the same seed, the same
+// order. With anybody, everybody may be followed, save the last reserved users.
+func (p *population) pairs(seed uint64, anybody bool, reserved, skip, count int) ([]pair, error) {
+	n, target := p.Active, p.active
+	if anybody {
+		n, target = len(p.People), func(i int) int { return i }
+	}
+	if free := (n - reserved) * (p.Active - 1 - len(p.Offsets)); skip+count > free/2 {
 		return nil, fmt.Errorf("%d users have too few follows left to make %d", n, skip+count)
 	}
 	rng := mathrand.New(mathrand.NewPCG(seed, 1)) //nolint:gosec // must be the same every time
 	seen := make(map[pair]struct{}, skip+count)
 	made := make([]pair, 0, count)
 	for len(made) < count {
-		next := pair{rng.IntN(n), rng.IntN(n - reserved)}
+		next := pair{p.active(rng.IntN(p.Active)), target(rng.IntN(n - reserved))}
 		if _, twice := seen[next]; twice || next.From == next.To || p.follows(next.From, next.To) {
 			continue
 		}

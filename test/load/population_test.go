@@ -27,7 +27,7 @@ func TestPairsAreNew(t *testing.T) {
 	p := newPeople(t, 60)
 	seen := make(map[pair]bool)
 	for skip := 0; skip < 900; skip += 300 {
-		pairs, err := p.pairs(7, 8, skip, 300)
+		pairs, err := p.pairs(7, true, 8, skip, 300)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -43,7 +43,7 @@ func TestPairsAreNew(t *testing.T) {
 			t.Fatalf("a star gets %v", x)
 		}
 	}
-	if _, err := p.pairs(7, 8, 0, 5000); err == nil {
+	if _, err := p.pairs(7, true, 8, 0, 5000); err == nil {
 		t.Error("more pairs than there are")
 	}
 }

@@ -123,6 +123,16 @@ func (p *process) cpu() (time.Duration, error) {
 	return time.Duration(user+system) * (time.Second / userHz), nil
 }
 
+// rss returns how much memory the child has, in bytes.
+func (p *process) rss() (int64, error) {
+	kb, _, _ := strings.Cut(field(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid), "VmRSS"), " ")
+	n, err := strconv.ParseInt(kb, 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("memory of %s: %w", p.name, err)
+	}
+	return n << 10, nil
+}
+
 // lastWords returns the end of the child's log, for an error.
 func (p *process) lastWords() string {
 	const enough = 2 << 10

@@ -20,11 +20,16 @@ import (
 const (
 	phaseLookup     = "lookup"
 	phaseFollow     = "follow"
+	phaseEvents     = "events"
 	phaseAccount    = "account"
 	phaseActivation = "activation"
+	phaseList       = "list"
+	phaseMillion    = "million"
 )
 
-func phaseNames() []string { return []string{phaseLookup, phaseFollow, phaseAccount, phaseActivation} }
+func phaseNames() []string {
+	return []string{phaseLookup, phaseFollow, phaseEvents, phaseAccount, phaseActivation, phaseList, phaseMillion}
+}
 
 // bench is one run.
 type bench struct {
@@ -68,7 +73,7 @@ func measure(ctx context.Context, o options) (err error) {
 }
 
 func (b *bench) phases(ctx context.Context) error {
-	if b.wants(phaseLookup) || b.wants(phaseFollow) || b.wants(phaseAccount) {
+	if b.wants(phaseLookup) || b.wants(phaseFollow) || b.wants(phaseEvents) || b.wants(phaseAccount) {
 		if err := b.servers(ctx); err != nil {
 			return err
 		}
@@ -76,6 +81,29 @@ func (b *bench) phases(ctx context.Context) error {
 	if b.wants(phaseActivation) {
 		if err := b.measureActivation(ctx); err != nil {
 			return fmt.Errorf("phase %s: %w", phaseActivation, err)
+		}
+	}
+	if b.wants(phaseList) || b.wants(phaseMillion) {
+		return b.crowds(ctx)
+	}
+	return nil
+}
+
+// crowds runs the phases that are about how many users there are.
+func (b *bench) crowds(ctx context.Context) (err error) {
+	w, err := b.startWorlds(ctx, b.wants(phaseMillion))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, w.stop()) }()
+	if b.wants(phaseList) {
+		if err := b.measureList(ctx, w); err != nil {
+			return fmt.Errorf("phase %s: %w", phaseList, err)
+		}
+	}
+	if b.wants(phaseMillion) {
+		if err := b.measureMillion(ctx, w); err != nil {
+			return fmt.Errorf("phase %s: %w", phaseMillion, err)
 		}
 	}
 	return nil
@@ -92,7 +120,7 @@ func (b *bench) servers(ctx context.Context) (err error) {
 		name string
 		run  func(context.Context, *rig) error
 	}{
-		{phaseLookup, b.measureLookups}, {phaseFollow, b.measureFollows}, {phaseAccount, b.measureAccounts},
+		{phaseLookup, b.measureLookups}, {phaseFollow, b.measureFollows}, {phaseEvents, b.measureEvents}, {phaseAccount, b.measureAccounts},
 	} {
 		if !b.wants(phase.name) {
 			continue

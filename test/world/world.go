@@ -51,8 +51,9 @@ type World struct {
 	Node      *cluster.Node
 	Client    *usergrain.Client
 
-	stop []func() error // in reverse order of starting
-	once sync.Once
+	stop    []func() error // in reverse order of starting
+	cancels []context.CancelFunc
+	once    sync.Once
 }
 
 // Start starts a world, which ends with the test, or earlier with Stop.
@@ -136,6 +137,7 @@ func (w *World) start(o Options, logger *slog.Logger) (err error) {
 // run runs f until Stop comes to it.
 func (w *World) run(ctx context.Context, f func(context.Context) error) {
 	ctx, cancel := context.WithCancel(ctx)
+	w.cancels = append(w.cancels, cancel)
 	ended := make(chan error, 1)
 	go func() { ended <- f(ctx) }()
 	w.stop = append(w.stop, func() error {
@@ -154,6 +156,14 @@ func (w *World) Stop() {
 			}
 		}
 	})
+}
+
+// Crash ends all parts at once, whatever they are doing, and then the rest.
+func (w *World) Crash() {
+	for _, cancel := range w.cancels {
+		cancel()
+	}
+	w.Stop()
 }
 
 func (w *World) must(err error) {

@@ -1,0 +1,226 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/mattn/go-isatty"
+	"github.com/schollz/progressbar/v3"
+
+	"kith/demo"
+)
+
+const (
+	demoFile     = "demo.json" // in the data dir
+	demoPassword = "popcorn for everyone"
+	demoSeed     = 1
+	demoUsers    = 300
+	// demoViewers bounds how many people are tried until one can be logged in: any
+	// of them may have been deleted by whoever plays with the world.
+	demoViewers = 5
+)
+
+// demoCommand runs a server with a small world in it.
+type demoCommand struct {
+	settings
+	Seed  *uint64 `name:"seed" placeholder:"N" help:"Chooses the world: the same seed and number of users make the same people, follows and events. Default 1."`
+	Users *int    `name:"users" placeholder:"N" help:"How many people there are. Default 300."`
+}
+
+// demoState is what the data dir says of the demo in it.
+type demoState struct {
+	Seed  uint64 `json:"seed"`
+	Users int    `json:"users"`
+	// Filled says that all of the world is there. Else filling goes on.
+	Filled bool `json:"filled"`
+}
+
+// Run implements kong's command.
+func (c *demoCommand) Run(ctx context.Context, con *console) (err error) {
+	raiseLimits(&c.settings)
+	if err := c.check(); err != nil {
+		return err
+	}
+	if c.Users != nil && (*c.Users < demo.MinUsers || *c.Users > demo.MaxUsers) {
+		return fmt.Errorf("%w --users %d: allowed is %d to %d", errInvalid, *c.Users, demo.MinUsers, demo.MaxUsers)
+	}
+	d, err := openDataDir(c.DataDir)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, d.close()) }()
+	state, err := c.open(d)
+	if err != nil {
+		return err
+	}
+	world, err := demo.New(state.Seed, state.Users)
+	if err != nil {
+		return err
+	}
+	logger := c.logger(con.err)
+	p, err := assemble(ctx, &c.settings, d, logger)
+	if err != nil {
+		return err
+	}
+	show := &showing{dataDir: d, state: state, world: world, base: localURL(p.http.Addr()), con: con, logger: logger}
+	p.add("demo", show.run)
+	return p.run(ctx)
+}
+
+// open returns what the demo of a data dir is, and begins one where nothing is.
+func (c *demoCommand) open(d *dataDir) (demoState, error) {
+	b, err := os.ReadFile(d.file(demoFile))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		if _, err := os.Stat(d.file(databaseFile)); err == nil {
+			return demoState{}, fmt.Errorf("%s holds data that no demo made, which stays as it is; give kith demo a data dir of its own: --data-dir ./kith-demo", d.path)
+		}
+		state := demoState{Seed: demoSeed, Users: demoUsers}
+		if c.Seed != nil {
+			state.Seed = *c.Seed
+		}
+		if c.Users != nil {
+			state.Users = *c.Users
+		}
+		return state, d.saveDemo(state)
+	case err != nil:
+		return demoState{}, fmt.Errorf("read %s: %w", demoFile, err)
+	}
+	var state demoState
+	if err := json.Unmarshal(b, &state); err != nil {
+		return demoState{}, fmt.Errorf("%s is damaged (%w); choose another data dir for a new demo", d.file(demoFile), err)
+	}
+	if c.Seed != nil && *c.Seed != state.Seed || c.Users != nil && *c.Users != state.Users {
+		return demoState{}, fmt.Errorf("%s holds the demo of --seed %d --users %d; choose another data dir for another", d.path, state.Seed, state.Users)
+	}
+	return state, nil
+}
+
+func (d *dataDir) saveDemo(s demoState) error {
+	b, err := json.Marshal(s)
+	if err != nil {
+		return fmt.Errorf("write %s: %w", demoFile, err)
+	}
+	if err := writeWhole(d.file(demoFile), string(b)+"\n"); err != nil {
+		return fmt.Errorf("write %s: %w", demoFile, err)
+	}
+	return nil
+}
+
+// localURL is where the server is reached from this machine.
+func localURL(addr net.Addr) string {
+	host, port, err := net.SplitHostPort(addr.String())
+	if err != nil {
+		return "http://" + addr.String()
+	}
+	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+		host = "localhost"
+	}
+	return "http://" + net.JoinHostPort(host, port)
+}
+
+// showing is the part of a demo that is not the server: it fills the world, says
+// how to look at it, and waits.
+type showing struct {
+	dataDir *dataDir
+	state   demoState
+	world   *demo.World
+	base    string
+	con     *console
+	logger  *slog.Logger
+}
+
+// run is stopped by its context in any state, and goes on there the next time.
+func (s *showing) run(ctx context.Context) error {
+	if err := s.show(ctx); err != nil && ctx.Err() == nil {
+		return err
+	}
+	<-ctx.Done()
+	return nil
+}
+
+func (s *showing) show(ctx context.Context) error {
+	if !s.state.Filled {
+		if err := s.fill(ctx); err != nil {
+			return err
+		}
+		s.state.Filled = true
+		if err := s.dataDir.saveDemo(s.state); err != nil {
+			return err
+		}
+	}
+	viewer, token, ttl, err := s.enter(ctx)
+	if err != nil {
+		return err
+	}
+	star := s.world.People[0].Username
+	if viewer == star {
+		star = s.world.People[1].Username
+	}
+	fmt.Fprintf(s.con.out, `
+%s people, %s follows and %s events are here. Everybody's password is %q.
+This is a token of %s, good for %s:
+
+%s
+
+Look around:
+
+curl -s -H 'Authorization: Bearer %s' '%s/users/%s'
+curl -s -H 'Authorization: Bearer %s' '%s/users/%s/events?type=review&limit=3'
+curl -s -H 'Authorization: Bearer %s' '%s/users/search?q=ma&limit=5'
+
+All routes: %s/docs. The server runs until you stop it (Ctrl-C); kith demo on this data dir starts it again.
+`,
+		thousands(len(s.world.People)), thousands(s.world.Follows()), thousands(s.world.Events()), demoPassword,
+		viewer, strings.TrimSuffix(strings.TrimSuffix(ttl.String(), "0s"), "0m"), token,
+		token, s.base, star, token, s.base, star, token, s.base, s.base)
+	return nil
+}
+
+// fill shows how far it is, on a terminal as a bar.
+func (s *showing) fill(ctx context.Context) error {
+	steps := s.world.Steps()
+	s.logger.Info("the demo's world is being filled", "users", s.state.Users, "seed", s.state.Seed, "steps", steps)
+	start := time.Now()
+	progress := func(int) {}
+	if isatty.IsTerminal(s.con.err.Fd()) {
+		bar := progressbar.NewOptions(steps,
+			progressbar.OptionSetWriter(s.con.err), progressbar.OptionSetDescription("filling a small world"), progressbar.OptionSetWidth(30),
+			progressbar.OptionShowCount(), progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionClearOnFinish())
+		defer func() { _ = bar.Finish() }() // a bar that cannot be drawn is no reason to stop
+		progress = func(n int) { _ = bar.Add(n) }
+	}
+	if err := s.world.Fill(ctx, demo.Filling{Base: s.base, Password: demoPassword, Progress: progress, Now: start}); err != nil {
+		return fmt.Errorf("fill the world: %w; kith demo on the same data dir goes on here", err)
+	}
+	s.logger.Info("the demo's world is filled", "took", time.Since(start).Round(time.Millisecond))
+	return nil
+}
+
+// enter logs in the viewer of the world, or somebody else when the viewer is gone.
+func (s *showing) enter(ctx context.Context) (username, token string, ttl time.Duration, err error) {
+	for n := range min(demoViewers, len(s.world.People)) {
+		i := (s.world.Viewer + n) % len(s.world.People)
+		if token, ttl, err = s.world.Enter(ctx, s.base, demoPassword, i); err == nil || ctx.Err() != nil {
+			return s.world.People[i].Username, token, ttl, err
+		}
+	}
+	return "", "", 0, err
+}
+
+// thousands writes a number with a comma for every three digits.
+func thousands(n int) string {
+	s := fmt.Sprint(n)
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}
