@@ -58,7 +58,7 @@ func NewLaneMark(lane uint8, pos uint64) LaneMark {
 }
 
 // Lane returns the lane of m.
-func (m LaneMark) Lane() uint8 { return uint8(m >> 56) } //nolint:gosec // the highest 8 of 64 bits
+func (m LaneMark) Lane() uint8 { return uint8(m >> 56) }
 
 // Pos returns the position of m.
 func (m LaneMark) Pos() uint64 { return uint64(m) & maxPos }
