@@ -18,6 +18,8 @@ const (
 	// registering is how many register at once: a password takes a core for a
 	// while, and the server lets few wait.
 	registering = 8
+	// registerSteps is how many other steps take as long as a registration.
+	registerSteps = 40
 	// waves is in how many parts events are recorded, so that what people did on
 	// one day is recorded about when others did something on that day.
 	waves = 10
@@ -42,7 +44,7 @@ type Filling struct {
 
 // Steps is how much there is to do to fill a server with the world.
 func (w *World) Steps() int {
-	steps := 2*len(w.People) + w.Follows() + w.Events()
+	steps := (registerSteps+1)*len(w.People) + w.Follows() + w.Events()
 	for i := range w.People {
 		steps += len(w.People[i].Crew) + len(w.People[i].Studios)
 	}
@@ -60,7 +62,7 @@ func (w *World) Fill(ctx context.Context, f Filling) error {
 	tokens := make([]string, len(w.People))
 	if err := each(ctx, registering, len(w.People), func(ctx context.Context, i int) (err error) {
 		tokens[i], err = enter(ctx, c, &w.People[i], f.Password)
-		f.Progress(1)
+		f.Progress(registerSteps)
 		return err
 	}); err != nil {
 		return err

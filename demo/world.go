@@ -78,7 +78,7 @@ func stream(seed, part uint64) *rand.Rand {
 	return rand.New(rand.NewPCG(seed, part)) //nolint:gosec // must be the same every time
 }
 
-// Follows returns how many follow people, and Events how many events there are.
+// Follows returns how many follows of people there are.
 func (w *World) Follows() (n int) {
 	for i := range w.People {
 		n += len(w.People[i].Follows)

@@ -24,13 +24,12 @@ var examplesJSON []byte
 
 type examples map[string]map[string]map[string]json.RawMessage
 
-const apiDescription = `Accounts, profiles, follows and behaviour events of a social backend.
-
-Every answer is JSON: {"status":"success", …} or {"status":"error","message","code","request_id"}. With Accept: application/problem+json an error is RFC 9457 instead. Field names are snake_case, times RFC 3339 in UTC.
-
-Lists are paged by cursor: send next_cursor of one page as cursor for the next, or follow the Link header. GET answers carry an ETag; If-None-Match gives 304. Every command may be sent again safely.
-
-In every route {username} may be self.`
+const apiDescription = "Accounts, profiles, follows and behaviour events of a social backend.\n\n" +
+	"Every answer is JSON: `{\"status\":\"success\", …}` or `{\"status\":\"error\",\"message\",\"code\",\"request_id\"}`. " +
+	"With `Accept: application/problem+json` an error is RFC 9457 instead. Field names are snake_case, times RFC 3339 in UTC.\n\n" +
+	"Lists are paged by cursor: send `next_cursor` of one page as `cursor` for the next, or follow the `Link` header. " +
+	"GET answers carry an `ETag`; `If-None-Match` gives 304. Every command may be sent again safely.\n\n" +
+	"In every route `{username}` may be `self`."
 
 // complete adds to what huma knows of the routes: what the parts are for, and an
 // example of every request and every answer.

@@ -78,7 +78,7 @@ type uploadInput struct {
 }
 
 type uploadBody struct {
-	Type string `json:"content_type,omitempty" nullable:"true" enum:"image/jpeg,image/png,image/webp" default:"image/jpeg"`
+	Type *string `json:"content_type,omitempty" nullable:"true" enum:"image/jpeg,image/png,image/webp" default:"image/jpeg"`
 }
 
 type uploadOutput struct {
@@ -99,9 +99,9 @@ func (s *Server) uploadPhoto(ctx context.Context, _ *struct{}, in *uploadBody) (
 	if err != nil {
 		return nil, err
 	}
-	kind := in.Type
-	if kind == "" {
-		kind = persistence.TypeJPEG
+	kind := persistence.TypeJPEG
+	if in.Type != nil {
+		kind = *in.Type
 	}
 	if !persistence.PhotoType(kind) {
 		return nil, errPhotoType

@@ -55,7 +55,8 @@ type Directory interface {
 	// satisfied, so that it may be sent again.
 	Claim(ctx context.Context, id user.ID, claims []Claim) error
 	// Release gives claims of id up, except those whose value id's row bears. No
-	// claims given means all of id's.
+	// claims given means all of id's. Where an engine is told of a quarantine, the
+	// name of a deleted user stays claimed until it is over.
 	Release(ctx context.Context, id user.ID, claims []Claim) error
 	// SweepClaims gives up claims taken before the given time whose user's row
 	// does not bear the value, at most limit a call, and returns how many.

@@ -18,6 +18,7 @@ import (
 	"kith/actors/user"
 	"kith/actors/usergrain"
 	"kith/persistence"
+	"kith/persistence/sqlite"
 	"kith/test/world"
 )
 
@@ -154,6 +155,37 @@ func TestNameIsFreeAtOnceAfterDeletion(t *testing.T) {
 	w := world.Start(t, world.Options{})
 	for range 20 {
 		w.Do(w.Register("ada").ID, user.Delete{})
+	}
+}
+
+func TestNameStaysTakenWhileItsQuarantineLasts(t *testing.T) {
+	t.Parallel()
+	w := world.Start(t, world.Options{Effects: true, DB: func(c *sqlite.Config) { c.Quarantine = time.Hour }})
+	register := func(username, email string) error {
+		_, err := w.Client.Register(t.Context(), usergrain.Registration{Username: username, Name: "Ada", Email: email})
+		return err
+	}
+	if err := register("ada", "ada@example.com"); err != nil {
+		t.Fatal(err)
+	}
+	w.Do(1, user.Delete{})
+	w.Settle() // the tail has released her claims again
+	if err := register("ada", ""); !errors.Is(err, persistence.ErrTaken) {
+		t.Errorf("the name at once: %v, want taken", err)
+	}
+	if err := register("eve", "ada@example.com"); err != nil {
+		t.Errorf("the address, which has no quarantine: %v", err)
+	}
+	for _, sweep := range []struct {
+		after time.Duration
+		want  error
+	}{{55 * time.Minute, persistence.ErrTaken}, {65 * time.Minute, nil}} {
+		if _, err := w.DB.SweepClaims(t.Context(), time.Now().Add(sweep.after), 100); err != nil {
+			t.Fatal(err)
+		}
+		if err := register("ada", ""); !errors.Is(err, sweep.want) {
+			t.Errorf("the name after %v: %v, want %v", sweep.after, err, sweep.want)
+		}
 	}
 }
 

@@ -8,8 +8,6 @@ import (
 	"net/url"
 	"os"
 	"strconv"
-	"strings"
-	"time"
 )
 
 // storage are the settings of every command that touches stored data.
@@ -45,8 +43,12 @@ type settings struct {
 	PublicURL  string   `name:"public-url" env:"KITH_PUBLIC_URL" placeholder:"URL" help:"Base of the URLs that the server hands out. Default: http:// and the HTTP address."`
 	AccessTTL  lifetime `name:"access-ttl" env:"KITH_ACCESS_TTL" default:"1h" placeholder:"TIME" help:"How long an access token is good for."`
 	RefreshTTL lifetime `name:"refresh-ttl" env:"KITH_REFRESH_TTL" default:"30d" placeholder:"TIME" help:"How long a refresh token is good for."`
-	LogLevel   string   `name:"log-level" env:"KITH_LOG_LEVEL" default:"info" placeholder:"LEVEL" help:"debug, info, warn or error."`
-	LogFormat  string   `name:"log-format" env:"KITH_LOG_FORMAT" default:"text" placeholder:"FORMAT" help:"text or json."`
+	Quarantine lifetime `name:"username-quarantine" env:"KITH_USERNAME_QUARANTINE" default:"0" placeholder:"TIME" help:"How long the name of a deleted user stays taken."`
+	kafkaSettings
+	provider
+	limitations
+	LogLevel  string `name:"log-level" env:"KITH_LOG_LEVEL" default:"info" placeholder:"LEVEL" help:"debug, info, warn or error."`
+	LogFormat string `name:"log-format" env:"KITH_LOG_FORMAT" default:"text" placeholder:"FORMAT" help:"text or json."`
 }
 
 // minSecret is the shortest key that HS256 should be used with (RFC 7518, 3.2).
@@ -67,8 +69,7 @@ func (s *settings) check() error {
 		return err
 	}
 	if s.PublicURL != "" {
-		u, err := url.Parse(s.PublicURL)
-		if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
+		if u, err := webURL(s.PublicURL); err != nil || u.RawQuery != "" {
 			return badSetting("KITH_PUBLIC_URL", s.PublicURL, "an http(s) URL without user, query and fragment, such as https://api.example.com")
 		}
 	}
@@ -80,6 +81,18 @@ func (s *settings) check() error {
 			return badSetting(l.name, string(l.value), err.Error())
 		}
 	}
+	if err := s.Quarantine.checkOrZero(); err != nil {
+		return badSetting("KITH_USERNAME_QUARANTINE", string(s.Quarantine), err.Error())
+	}
+	if err := s.kafkaSettings.check(); err != nil {
+		return err
+	}
+	if err := s.provider.check(); err != nil {
+		return err
+	}
+	if err := s.limitations.check(); err != nil {
+		return err
+	}
 	if _, err := s.level(); err != nil {
 		return badSetting("KITH_LOG_LEVEL", s.LogLevel, "debug, info, warn or error")
 	}
@@ -87,6 +100,18 @@ func (s *settings) check() error {
 		return badSetting("KITH_LOG_FORMAT", s.LogFormat, "text or json")
 	}
 	return nil
+}
+
+// webURL reads an http(s) URL without a user and a fragment.
+func webURL(s string) (*url.URL, error) {
+	u, err := url.Parse(s)
+	if err != nil {
+		return nil, fmt.Errorf("url: %w", err)
+	}
+	if (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.Fragment != "" || u.User != nil {
+		return nil, errors.New("url: not an http(s) URL without user and fragment")
+	}
+	return u, nil
 }
 
 func badSetting(name, value, allowed string) error {
@@ -125,55 +150,4 @@ func (s *settings) logger(w *os.File) *slog.Logger {
 		return slog.New(slog.NewJSONHandler(w, options))
 	}
 	return slog.New(slog.NewTextHandler(w, options))
-}
-
-// secret is a setting that is never shown.
-type secret string
-
-// String masks the secret.
-func (s secret) String() string {
-	if s == "" {
-		return ""
-	}
-	return "***"
-}
-
-// lifetime is a duration that may also be given in days: "30d".
-type lifetime string
-
-const (
-	minLifetime = time.Second
-	maxLifetime = 10 * 366 * 24 * time.Hour
-)
-
-func (l lifetime) check() error {
-	d, err := l.parse()
-	if err != nil || d < minLifetime || d > maxLifetime {
-		return errors.New("a time from 1s to 3660d, such as 90s, 15m, 1h or 30d")
-	}
-	return nil
-}
-
-func (l lifetime) parse() (time.Duration, error) {
-	if days, ok := strings.CutSuffix(string(l), "d"); ok {
-		n, err := strconv.ParseUint(days, 10, 16)
-		if err != nil {
-			return 0, fmt.Errorf("days: %w", err)
-		}
-		return time.Duration(n) * 24 * time.Hour, nil
-	}
-	d, err := time.ParseDuration(string(l))
-	if err != nil {
-		return 0, fmt.Errorf("duration: %w", err)
-	}
-	return d, nil
-}
-
-// duration returns the lifetime, which was checked.
-func (l lifetime) duration() time.Duration {
-	d, err := l.parse()
-	if err != nil {
-		return 0
-	}
-	return d
 }

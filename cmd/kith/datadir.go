@@ -20,6 +20,8 @@ const (
 	secretFile   = "jwt-secret"
 	nodeFile     = "node-id"
 	socketFile   = "admin.sock"
+	photosDir    = "photos"
+	brokerDir    = "broker"
 )
 
 // errInUse: another process has the data dir.

@@ -77,13 +77,16 @@ func (c *demoCommand) Run(ctx context.Context, con *console) (err error) {
 
 // open returns what the demo of a data dir is, and begins one where nothing is.
 func (c *demoCommand) open(d *dataDir) (demoState, error) {
-	b, err := os.ReadFile(d.file(demoFile))
+	_, err := os.Stat(d.file(databaseFile))
+	empty := errors.Is(err, fs.ErrNotExist)
+	state, err := d.readDemo()
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		if _, err := os.Stat(d.file(databaseFile)); err == nil {
-			return demoState{}, fmt.Errorf("%s holds data that no demo made, which stays as it is; give kith demo a data dir of its own: --data-dir ./kith-demo", d.path)
-		}
-		state := demoState{Seed: demoSeed, Users: demoUsers}
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return demoState{}, err
+	case err != nil && !empty:
+		return demoState{}, fmt.Errorf("%s holds data that no demo made, which stays as it is; give kith demo a data dir of its own: --data-dir ./kith-demo", d.path)
+	case empty: // also when a demo did not get as far as making a database
+		state = demoState{Seed: demoSeed, Users: demoUsers}
 		if c.Seed != nil {
 			state.Seed = *c.Seed
 		}
@@ -91,17 +94,21 @@ func (c *demoCommand) open(d *dataDir) (demoState, error) {
 			state.Users = *c.Users
 		}
 		return state, d.saveDemo(state)
-	case err != nil:
-		return demoState{}, fmt.Errorf("read %s: %w", demoFile, err)
-	}
-	var state demoState
-	if err := json.Unmarshal(b, &state); err != nil {
-		return demoState{}, fmt.Errorf("%s is damaged (%w); choose another data dir for a new demo", d.file(demoFile), err)
-	}
-	if c.Seed != nil && *c.Seed != state.Seed || c.Users != nil && *c.Users != state.Users {
+	case c.Seed != nil && *c.Seed != state.Seed, c.Users != nil && *c.Users != state.Users:
 		return demoState{}, fmt.Errorf("%s holds the demo of --seed %d --users %d; choose another data dir for another", d.path, state.Seed, state.Users)
 	}
 	return state, nil
+}
+
+func (d *dataDir) readDemo() (s demoState, err error) {
+	b, err := os.ReadFile(d.file(demoFile))
+	if err != nil {
+		return s, fmt.Errorf("read %s: %w", demoFile, err)
+	}
+	if err := json.Unmarshal(b, &s); err != nil {
+		return s, fmt.Errorf("%s is damaged (%w); choose another data dir for a new demo", d.file(demoFile), err)
+	}
+	return s, nil
 }
 
 func (d *dataDir) saveDemo(s demoState) error {
@@ -188,13 +195,13 @@ All routes: %s/docs. The server runs until you stop it (Ctrl-C); kith demo on th
 // fill shows how far it is, on a terminal as a bar.
 func (s *showing) fill(ctx context.Context) error {
 	steps := s.world.Steps()
-	s.logger.Info("the demo's world is being filled", "users", s.state.Users, "seed", s.state.Seed, "steps", steps)
+	s.logger.Info("the demo's world is being filled", "users", s.state.Users, "seed", s.state.Seed)
 	start := time.Now()
 	progress := func(int) {}
 	if isatty.IsTerminal(s.con.err.Fd()) {
 		bar := progressbar.NewOptions(steps,
 			progressbar.OptionSetWriter(s.con.err), progressbar.OptionSetDescription("filling a small world"), progressbar.OptionSetWidth(30),
-			progressbar.OptionShowCount(), progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionClearOnFinish())
+			progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionClearOnFinish())
 		defer func() { _ = bar.Finish() }() // a bar that cannot be drawn is no reason to stop
 		progress = func(n int) { _ = bar.Add(n) }
 	}
@@ -223,4 +230,11 @@ func thousands(n int) string {
 		s = s[:i] + "," + s[i:]
 	}
 	return s
+}
+
+// raiseLimits lets the people of a demo, who all have one address, do in seconds
+// what others do in a month. They stay raised: a demo is a place to play.
+func raiseLimits(s *settings) {
+	const raised = "1000000/s"
+	s.Availability, s.Register, s.Login, s.User, s.Events = raised, raised, raised, raised, raised
 }

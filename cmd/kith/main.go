@@ -1,13 +1,15 @@
 // Command kith is a realtime social backend in one binary.
 //
 //   - main.go: the command line; signals; exit codes.
-//   - config.go: the settings, from flags and environment, checked.
-//   - datadir.go: what lives in the data dir, and the lock on it.
-//   - serve.go, token.go, role.go, verify.go, migrate.go: one file a command.
-//   - assemble.go: the one place that wires the parts.
-//   - lifecycle.go: starting parts in order, stopping them in reverse.
-//   - admin.go: the operator's commands, in this process or through the socket of
-//     a server that runs.
+//   - config.go, config_limits.go, config_types.go: the settings, from flags and
+//     environment, checked.
+//   - datadir.go, umask_unix.go: what lives in the data dir, the lock on it, and
+//     that it is private.
+//   - serve.go, demo.go, token.go, role.go, verify.go, migrate.go: one file a command.
+//   - assemble.go, kafka.go: the one place that wires the parts.
+//   - process.go, lifecycle.go: starting parts in order, stopping them in reverse.
+//   - operator.go, admin.go: the operator's commands, in this process or through
+//     the socket of a server that runs.
 package main
 
 import (
@@ -29,6 +31,7 @@ const (
 )
 
 func main() {
+	restrictFiles()
 	// A second signal ends the process at once, as it would without us.
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	context.AfterFunc(ctx, stop)

@@ -212,7 +212,7 @@ func (l *loader) each(ctx context.Context, ids iter.Seq[user.ID], f func(*persis
 	}()
 	defer func() {
 		close(stop)
-		for range ahead { //nolint:revive // until it has ended
+		for range ahead { // until it has ended
 		}
 	}()
 	for m := range ahead {
@@ -301,7 +301,7 @@ func (l *loader) prefixes(ctx context.Context) error {
 	found := make(map[string][]int32) // ascending, as the usernames are
 	for i, n := range l.names {
 		for _, prefix := range persistence.SearchPrefixes(n.name) {
-			found[prefix] = append(found[prefix], int32(i)) //nolint:gosec // so many do not fit into memory
+			found[prefix] = append(found[prefix], int32(i))
 		}
 	}
 	to := l.table("name_prefixes", "prefix, username")

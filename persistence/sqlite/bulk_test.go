@@ -133,14 +133,22 @@ func dump(t *testing.T, path string) map[string][]string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer db.Close()
+	defer func() {
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
 	tables := make(map[string][]string)
 	rows := func(query string) (all []string) {
 		found, err := db.QueryContext(t.Context(), query)
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer found.Close()
+		defer func() {
+			if err := found.Close(); err != nil {
+				t.Error(err)
+			}
+		}()
 		columns, err := found.Columns()
 		if err != nil {
 			t.Fatal(err)

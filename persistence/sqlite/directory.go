@@ -147,8 +147,19 @@ func (db *DB) Release(ctx context.Context, id user.ID, claims []persistence.Clai
 		if err := readAccounts(ctx, t.conn, []user.ID{id}, row); err != nil {
 			return fmt.Errorf("read the row: %w", err)
 		}
+		held, err := db.quarantined(ctx, t, id)
+		if err != nil {
+			return err
+		}
 		for _, c := range give {
 			if bears(row[id], c) {
+				continue
+			}
+			if held > 0 && c.Kind == persistence.ClaimUsername {
+				// The sweep gives it up once it is as old as that.
+				if _, err := t.exec(ctx, `UPDATE claims SET loose = 1, at = ? WHERE kind = ? AND value = ? AND user_id = ?`, held, int64(c.Kind), c.Value, int64(id)); err != nil { //nolint:gosec // ids fit
+					return fmt.Errorf("keep a name: %w", err)
+				}
 				continue
 			}
 			if _, err := t.exec(ctx, `DELETE FROM claims WHERE kind = ? AND value = ? AND user_id = ?`, int64(c.Kind), c.Value, int64(id)); err != nil { //nolint:gosec // ids fit
@@ -161,6 +172,25 @@ func (db *DB) Release(ctx context.Context, id user.ID, claims []persistence.Clai
 		return fmt.Errorf("sqlite: release claims of user %d: %w", id, err)
 	}
 	return nil
+}
+
+// quarantined returns until when the name of a user stays taken who was deleted,
+// 0 when it does not.
+func (db *DB) quarantined(ctx context.Context, t *tx, id user.ID) (until int64, err error) {
+	if db.cfg.Quarantine <= 0 {
+		return 0, nil
+	}
+	err = t.query(ctx, `SELECT deleted_at FROM deleted_users WHERE id = ?`, func(row []driver.Value) error {
+		until = int64(number(row[0])) + db.cfg.Quarantine.Microseconds() //nolint:gosec // a time
+		return nil
+	}, int64(id)) //nolint:gosec // ids fit
+	if err != nil {
+		return 0, fmt.Errorf("read when a user was deleted: %w", err)
+	}
+	if until <= db.cfg.Now().UnixMicro() {
+		return 0, nil
+	}
+	return until, nil
 }
 
 const selectLoose = `SELECT kind, value, user_id FROM claims WHERE loose = 1 AND at < ? ORDER BY at LIMIT ?`

@@ -11,6 +11,7 @@
 //   - history.go: the rest of Journal. Loading, reading, snapshots, erasing.
 //   - directory.go, edges.go, activity.go, credentials.go, sessions.go, lanes.go, severings.go, audit.go,
 //     roster.go, broker.go, live.go: the other contracts.
+//   - bulk.go: Load, which writes a whole database at once.
 //   - search.go, search_words.go, search_migration.go: Search; its rows, which are
 //     rows of the turn; its table, filled for the users who are there.
 //

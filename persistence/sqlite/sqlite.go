@@ -30,6 +30,8 @@ type Config struct {
 	CacheBytes int
 	// BusyTimeout bounds the wait for a lock that another process holds; 0: 5 s.
 	BusyTimeout time.Duration
+	// Quarantine is how long the name of a deleted user stays taken.
+	Quarantine time.Duration
 	// Now is the clock of leases and claims; nil: time.Now.
 	Now func() time.Time
 }

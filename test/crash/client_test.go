@@ -30,6 +30,7 @@ type client struct {
 	http  *kithtest.Client
 	own   []*account // alive, as far as it knows
 	made  int        // registrations, for names
+	said  int        // behaviour events, for ids
 }
 
 // outcome is what an answer says about a write.
@@ -92,17 +93,27 @@ func (c *client) step() {
 	}
 	a := c.own[c.rng.IntN(len(c.own))]
 	switch n := c.rng.IntN(1000); {
-	case n < 600:
+	case n < 420:
 		c.follow(a)
-	case n < 780:
+	case n < 570:
 		c.unfollow(a)
-	case n < 900:
+	case n < 650:
 		c.rename(a)
+	case n < 790:
+		c.record(a)
+	case n < 850:
+		c.erase(a)
+	case n < 880:
+		c.taste(a)
+	case n < 900:
+		c.configure(a)
 	case n < 980:
 		c.read(a)
 	case n < 987:
 		c.remove(a)
-	case n < 994 && len(c.own) < ownMost:
+	case n < 993:
+		c.logout(a)
+	case len(c.own) < ownMost:
 		c.register()
 	}
 }

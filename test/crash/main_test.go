@@ -4,6 +4,11 @@
 //   - storm_test.go: many clients write, the server is killed twenty times.
 //   - client_test.go: what one of those clients does.
 //   - oracle_test.go: what must be true afterwards, known from the answers alone.
+//   - kafka_writes_test.go: what those clients do of which only the topics tell.
+//   - kafka_consumer_test.go: plain Kafka clients beside the storm.
+//   - kafka_topics_test.go: what the topics must tell, and in which order.
+//   - kafka_journal_test.go: that, known from the journal.
+//   - kafka_values_test.go: what a record must look like.
 //   - start_test.go: killed while it makes its data dir.
 //   - sever_test.go: killed while it repairs the neighbours of a deleted account.
 //

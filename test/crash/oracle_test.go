@@ -22,7 +22,17 @@ type account struct {
 	deleted  fact[bool]
 	name     fact[string]
 	follows  map[*account]*fact[bool]
+	events   map[string]*fact[eventState]
 }
+
+// eventState is what may be true of a behaviour event.
+type eventState string
+
+const (
+	never    eventState = "never recorded"
+	recorded eventState = "recorded"
+	erased   eventState = "erased"
+)
 
 // fact holds the values that something may have now: one when the last answer
 // said so, more when an answer is missing.
@@ -74,7 +84,7 @@ func (o *oracle) add(username, name string) *account {
 	a := &account{
 		username: username, name: fact[string]{[]string{name}},
 		exists: fact[bool]{[]bool{false}}, deleted: fact[bool]{[]bool{false}},
-		follows: make(map[*account]*fact[bool]),
+		follows: make(map[*account]*fact[bool]), events: make(map[string]*fact[eventState]),
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()

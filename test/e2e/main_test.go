@@ -1,6 +1,11 @@
 // Package e2e_test looks at the real binary from outside.
 //
-//   - readme_test.go: the commands of the README do what it says.
+//   - readme_test.go, guide_test.go: the commands of the README and of the guide do
+//     what they say.
+//   - documents_test.go: reads the two documents that Kith implements, whose every
+//     example, error and note is checked in documents_users_test.go,
+//     documents_notes_test.go and documents_feature_test.go.
+//   - demo_test.go: the world of kith demo.
 //   - accounts_test.go, users_test.go, follows_test.go, health_test.go: every
 //     route, with its successes and its refusals.
 //   - conventions_test.go: what holds for all of them.

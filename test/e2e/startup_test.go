@@ -18,7 +18,7 @@ import (
 // serve tries to start a server with settings; it must end by itself.
 func serve(t *testing.T, env ...string) kithtest.Result {
 	t.Helper()
-	return kith.Run(t, append([]string{"KITH_HTTP_ADDR=127.0.0.1:0", "KITH_OPS_ADDR=127.0.0.1:0"}, env...), "serve")
+	return kith.Run(t, append([]string{"KITH_HTTP_ADDR=127.0.0.1:0", "KITH_OPS_ADDR=127.0.0.1:0", "KITH_KAFKA_LISTEN=127.0.0.1:0"}, env...), "serve")
 }
 
 func TestABadSettingStopsTheStart(t *testing.T) {
@@ -33,6 +33,17 @@ func TestABadSettingStopsTheStart(t *testing.T) {
 		"KITH_REFRESH_TTL": "99999d",
 		"KITH_LOG_LEVEL":   "loud",
 		"KITH_LOG_FORMAT":  "xml",
+
+		"KITH_KAFKA_BROKERS":       "localhost",
+		"KITH_KAFKA_LISTEN":        "9092",
+		"KITH_KAFKA_RETENTION":     "a week",
+		"KITH_LIMIT_AVAILABILITY":  "30",
+		"KITH_LIMIT_REGISTER":      "0/min",
+		"KITH_LIMIT_LOGIN":         "10/day",
+		"KITH_LIMIT_USER":          "many",
+		"KITH_LIMIT_EVENTS":        "1e9/s",
+		"KITH_TRUSTED_PROXIES":     "10.0.0.0/33",
+		"KITH_USERNAME_QUARANTINE": "never",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -54,6 +65,12 @@ func TestABadSettingStopsTheStart(t *testing.T) {
 			check(kith.Run(t, []string{"KITH_DATA_DIR=" + dir}, "serve", flag, value))
 		})
 	}
+	t.Run("an outside provider without its other settings", func(t *testing.T) {
+		t.Parallel()
+		fails(t, serve(t, "KITH_DATA_DIR="+dir, "KITH_JWT_JWKS_URL=https://id.example.com/keys"), 2, "KITH_JWT_ISSUER", "go together")
+		all := []string{"KITH_DATA_DIR=" + dir, "KITH_JWT_JWKS_URL=file:///keys", "KITH_JWT_ISSUER=i", "KITH_JWT_AUDIENCE=a"}
+		fails(t, serve(t, all...), 2, "KITH_JWT_JWKS_URL", "allowed is")
+	})
 	t.Run("KITH_DATA_DIR", func(t *testing.T) {
 		t.Parallel()
 		fails(t, kith.Run(t, nil, "serve", "--data-dir", ""), 2, "KITH_DATA_DIR", "allowed is")
@@ -85,7 +102,7 @@ func TestAUsedPortStopsTheStart(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	for _, name := range []string{"KITH_HTTP_ADDR", "KITH_OPS_ADDR"} {
+	for _, name := range []string{"KITH_HTTP_ADDR", "KITH_OPS_ADDR", "KITH_KAFKA_LISTEN"} {
 		fails(t, serve(t, "KITH_DATA_DIR="+kithtest.DataDir(t), name+"="+l.Addr().String()), 1, name, l.Addr().String(), "in use")
 	}
 }
@@ -211,6 +228,8 @@ func TestHelpShowsEveryFlagWithItsVariable(t *testing.T) {
 	}
 	for _, variable := range []string{
 		"KITH_DATA_DIR", "KITH_HTTP_ADDR", "KITH_OPS_ADDR", "KITH_PUBLIC_URL", "KITH_JWT_SECRET", "KITH_ACCESS_TTL", "KITH_REFRESH_TTL", "KITH_LOG_LEVEL", "KITH_LOG_FORMAT",
+		"KITH_KAFKA_BROKERS", "KITH_KAFKA_LISTEN", "KITH_KAFKA_RETENTION", "KITH_JWT_JWKS_URL", "KITH_JWT_ISSUER", "KITH_JWT_AUDIENCE", "KITH_TRUSTED_PROXIES",
+		"KITH_LIMIT_AVAILABILITY", "KITH_LIMIT_REGISTER", "KITH_LIMIT_LOGIN", "KITH_LIMIT_USER", "KITH_LIMIT_EVENTS", "KITH_USERNAME_QUARANTINE",
 	} {
 		if !strings.Contains(strings.Join(flags, " ")+" ", variable+" ") {
 			t.Errorf("no flag for %s:\n%s", variable, r.Stdout)

@@ -86,7 +86,11 @@ func (b Binary) Launch(tb testing.TB, o Options) *Server {
 	if len(s.args) == 0 {
 		s.args = []string{"serve"}
 	}
-	s.env = environment([]string{"KITH_DATA_DIR=" + s.dataDir, "KITH_HTTP_ADDR=127.0.0.1:0", "KITH_OPS_ADDR=127.0.0.1:0"})
+	s.env = environment([]string{
+		"KITH_DATA_DIR=" + s.dataDir, "KITH_HTTP_ADDR=127.0.0.1:0", "KITH_OPS_ADDR=127.0.0.1:0", "KITH_KAFKA_LISTEN=127.0.0.1:0",
+		// All clients of a test have one address.
+		"KITH_LIMIT_AVAILABILITY=off", "KITH_LIMIT_REGISTER=off", "KITH_LIMIT_LOGIN=off", "KITH_LIMIT_USER=off", "KITH_LIMIT_EVENTS=off",
+	})
 	s.env = append(s.env, o.Env...)
 	tb.Cleanup(s.cleanup)
 	s.Launch()

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -26,7 +27,7 @@ type Exchange struct {
 // documents need it: a test of them needs nothing but Go. What it does not know
 // fails the test. localhost:8080 is the server.
 //
-// It knows comments, continued lines, '…', "…", variables, name=…, name=$(…), |,
+// It knows comments, continued lines, '…', "…", \, variables, name=…, name=$(…), |,
 // > and curl, jq -r .field, echo, base64 -d and cmp.
 type Shell struct {
 	Variables map[string]string
@@ -88,8 +89,8 @@ func (sh *Shell) pipeline(line string) []byte {
 		args []string
 	)
 	words := append(sh.split(line), word{"|", true})
-	for i := 0; i < len(words); i++ {
-		switch w := words[i]; {
+	for i, w := range words {
+		switch {
 		case !w.operator:
 			args = append(args, w.text)
 		case w.text == "|":
@@ -189,6 +190,10 @@ func (sh *Shell) curl(line string, args []string) []byte {
 				sh.tb.Fatalf("cannot read %q", line)
 			}
 			body(sh.read(file), "application/x-www-form-urlencoded")
+		case "-D":
+			if value() != "-" {
+				sh.tb.Fatalf("cannot read %q", line)
+			}
 		case "-o":
 			to = value()
 		default:
@@ -208,6 +213,9 @@ func (sh *Shell) curl(line string, args []string) []byte {
 	answer := sh.Send(request)
 	sh.Exchanges = append(sh.Exchanges, Exchange{request, answer})
 	if to != "" {
+		if slices.Contains(args, "-i") || slices.Contains(args, "-si") {
+			sh.tb.Fatalf("%q writes headers to a file", line)
+		}
 		sh.write(to, answer.Body)
 		return nil
 	}
@@ -223,12 +231,6 @@ func (sh *Shell) Send(request Request) *Answer {
 	}
 	sh.tb.Logf("%s %s: %d", request.Method, request.Path, answer.Status)
 	return answer
-}
-
-// Exists reports whether a file was written.
-func (sh *Shell) Exists(name string) bool {
-	_, err := os.Stat(sh.path(name))
-	return err == nil
 }
 
 func (sh *Shell) path(name string) string {
@@ -268,6 +270,7 @@ func (sh *Shell) split(command string) []word {
 		text  strings.Builder
 		begun bool
 		quote rune
+		plain bool // the next character means itself
 	)
 	end := func() {
 		if begun {
@@ -279,6 +282,11 @@ func (sh *Shell) split(command string) []word {
 	}
 	for _, r := range command + " " {
 		switch {
+		case plain && r != '$':
+			text.WriteRune(r)
+			plain, begun = false, true
+		case quote != '\'' && r == '\\':
+			plain = true
 		case quote == 0 && r == ' ':
 			end()
 		case quote == 0 && (r == '|' || r == '>'):
@@ -288,8 +296,9 @@ func (sh *Shell) split(command string) []word {
 			quote, begun = r, true
 		case quote != 0 && r == quote:
 			quote = 0
-		case quote == '\'' && r == '$':
+		case (quote == '\'' || plain) && r == '$':
 			text.WriteByte(0) // not the start of a name
+			plain, begun = false, true
 		default:
 			text.WriteRune(r)
 			begun = true

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -50,11 +52,13 @@ func TestConnKeepsAlive(t *testing.T) {
 	}
 }
 
-func TestConnRefusesWhatHasNoLength(t *testing.T) {
+// Long answers come in chunks, and the next answer begins after the last one.
+func TestConnReadsChunks(t *testing.T) {
 	t.Parallel()
+	long := strings.Repeat("0123456789abcdef", 1<<13) // net/http sends this in chunks
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		if _, err := io.WriteString(w, strings.Repeat("x", 1<<16)); err != nil { // net/http sends this in chunks
-			t.Log(err) // the client has hung up
+		if _, err := io.WriteString(w, long); err != nil {
+			t.Error(err)
 		}
 	}))
 	t.Cleanup(server.Close)
@@ -67,7 +71,40 @@ func TestConnRefusesWhatHasNoLength(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	if _, _, err := c.do(appendRequest(nil, http.MethodGet, "/", "", "", nil)); !errors.Is(err, errNotHTTP) {
-		t.Errorf("error %v, want %v", err, errNotHTTP)
+	for range 3 {
+		if status, body, err := c.do(appendRequest(nil, http.MethodGet, "/", "", "", nil)); status != http.StatusOK || string(body) != long || err != nil {
+			t.Fatalf("status %d, %d bytes, error %v, want %d bytes", status, len(body), err, len(long))
+		}
+	}
+}
+
+func TestConnRefusesWhatIsNotHTTP(t *testing.T) {
+	t.Parallel()
+	for _, answer := range []string{
+		"HTTP/1.1 200 OK\r\n\r\nno length",
+		"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
+		"HTTP/1.1 200 OK\r\nContent-Length: 1048577\r\n\r\n",
+		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n",
+		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\n",
+		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n100001\r\n",
+		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nab\r\n",
+		"SSH-2.0-OpenSSH_9.2\r\n",
+	} {
+		near, far := net.Pipe()
+		c := &conn{net: near, r: bufio.NewReader(near)}
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			// What is left unread ends with the connection.
+			_, _ = far.Read(make([]byte, 1024))
+			_, _ = io.WriteString(far, answer)
+		}()
+		if _, _, err := c.do(appendRequest(nil, http.MethodGet, "/", "", "", nil)); !errors.Is(err, errNotHTTP) {
+			t.Errorf("%q: error %v, want %v", answer, err, errNotHTTP)
+		}
+		if err := errors.Join(c.close(), far.Close()); err != nil {
+			t.Error(err)
+		}
+		<-done
 	}
 }

@@ -15,14 +15,20 @@
 // after each round: a follow counts only when the counters of both sides have
 // committed, and the time until then counts too.
 //
+// What must not grow with the number of users is measured on two kiths that differ
+// in that alone: as many of their users are active, spread over all, and the same
+// requests come to both. So it is the size of the data that is compared, and not
+// how much of it was used lately; further rows say what both cost together.
+//
 //   - main.go: the command line; run.go: a run from building kith to the table.
 //   - machine.go, proc.go, kith.go: the machine; processes and their CPU; the two
 //     servers and when their follows have committed.
 //   - population.go, fill.go: users and follows; writing them through the
-//     contracts of persistence.
+//     contracts of persistence. world.go: loading a million of them.
 //   - baseline.go, baseline_store.go: the server to compare with.
-//   - generator.go, generator_run.go, conn.go, histogram.go: the load.
-//   - lookup.go, follow.go, activation.go, activator.go, account.go: one file a
-//     phase; the activator is the process of the activation phase.
+//   - generator.go, generator_run.go, requests.go, conn.go, histogram.go: the load.
+//   - lookup.go, follow.go, events.go, activation.go, activator.go, account.go,
+//     list.go, million.go, publish.go: one file a phase; the activator is the
+//     process of the activation phase.
 //   - table.go: the results. profile.go: CPU profiles of kith.
 package main

@@ -32,7 +32,7 @@ func (b *bench) measureEvents(ctx context.Context, r *rig) error {
 		var rounds []sample
 		for round := range eventsRounds + 1 {
 			// No event id comes twice.
-			x.Seed, x.Skip = uint64(round), x.events //nolint:gosec // not negative
+			x.Seed, x.Skip = uint64(round), x.events
 			stopProfile := func() error { return nil }
 			if round == 1 {
 				stopProfile = b.profile(ctx, r.kith, x.Kind, x.Duration)

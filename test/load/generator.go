@@ -41,7 +41,7 @@ type job struct {
 	Skip     int  // follow: pairs of earlier rounds; register, login: users of earlier rounds; events: what has not been skipped before
 	Star     int  // star: whom all follow
 	Count    int  // follow, register, login: so many at most
-	Anybody  bool // lookup, follow, followers: not only the active ones; list: a new order for each page
+	Anybody  bool // lookup, followers: of anybody, not of the active ones; follow: of the others; list: a new order for each page
 	Offset   int  // list: of the first page
 	Pages    int  // list: so many different ones
 }

@@ -28,7 +28,8 @@ type server struct {
 	database string // path
 	people   string // path of the saved population
 	counters *sql.DB
-	started  time.Duration // how long it took until it was ready
+	began    time.Time
+	ready    time.Duration // how long that took
 }
 
 // rig is the two servers, filled with the same people.
@@ -97,11 +98,12 @@ func (b *bench) startKith(ctx context.Context, dir, people string, secret []byte
 		// What limits an abuser would limit the measurement.
 		"KITH_LIMIT_AVAILABILITY=off", "KITH_LIMIT_REGISTER=off", "KITH_LIMIT_LOGIN=off", "KITH_LIMIT_USER=off", "KITH_LIMIT_EVENTS=off",
 	}
+	began := time.Now()
 	p, err := start(ctx, command{name: "kith", path: b.kith, args: []string{"serve"}, env: env, dir: dir})
 	if err != nil {
 		return nil, err
 	}
-	s := &server{process: p, addr: addr, ops: ops, people: people, database: filepath.Join(data, "kith.db")}
+	s := &server{process: p, addr: addr, ops: ops, people: people, database: filepath.Join(data, "kith.db"), began: began}
 	return s, s.open(ctx, "http://"+addr+"/readyz")
 }
 
@@ -110,11 +112,12 @@ func startBaseline(ctx context.Context, dir, people string, cfg baselineConfig) 
 	if err != nil {
 		return nil, fmt.Errorf("find ourselves: %w", err)
 	}
+	began := time.Now()
 	p, err := start(ctx, command{name: "baseline", path: self, args: []string{roleBaseline}, dir: dir})
 	if err != nil {
 		return nil, err
 	}
-	s := &server{process: p, addr: cfg.Addr, database: cfg.Database, people: people}
+	s := &server{process: p, addr: cfg.Addr, database: cfg.Database, people: people, began: began}
 	if err := p.send(cfg); err != nil {
 		return s, err
 	}
@@ -123,11 +126,10 @@ func startBaseline(ctx context.Context, dir, people string, cfg baselineConfig) 
 
 // open waits for the server and opens its database for reading.
 func (s *server) open(ctx context.Context, url string) error {
-	start := time.Now()
-	if err := s.ready(ctx, url); err != nil {
+	if err := s.answers(ctx, url); err != nil {
 		return err
 	}
-	s.started = time.Since(start)
+	s.ready = time.Since(s.began)
 	return s.watch()
 }
 

@@ -10,7 +10,8 @@ const (
 	listConns  = 16
 	listRounds = 3
 	listTime   = 2 * time.Second
-	listPages  = 40  // different ones of each kind, of 20 users
+	listLimit  = 20  // users of a page
+	listPages  = 40  // different ones of each kind
 	listGoal   = 1.5 // times the other
 )
 
@@ -19,7 +20,7 @@ const (
 func (b *bench) measureList(ctx context.Context, w *worlds) error {
 	end := func(x *world) int { return len(x.people.People) * 9 / 10 }
 	// The short list has no more pages after its end.
-	pages := min(listPages, len(w.small.people.People)/10/20)
+	pages := min(listPages, len(w.small.people.People)/10/listLimit)
 	page := func(offset int) job {
 		return job{Kind: loadList, Connections: listConns, Duration: b.lasting(listTime), Offset: offset, Pages: pages}
 	}
@@ -30,7 +31,7 @@ func (b *bench) measureList(ctx context.Context, w *worlds) error {
 			job
 			to *[]sample
 		}{{w.big, page(0), &first}, {w.big, page(end(w.big)), &last}, {w.small, page(end(w.small)), &short}} {
-			x.Seed = uint64(round) //nolint:gosec // not negative
+			x.Seed = uint64(round)
 			stopProfile := func() error { return nil }
 			if round == 1 && x.to == &last {
 				stopProfile = b.profile(ctx, w.big.server, phaseList, x.Duration)
@@ -64,7 +65,7 @@ func (b *bench) listAnew(ctx context.Context, w *worlds) error {
 	small, big, err := w.compare(ctx, 1, func(x *world, round int) job {
 		return job{
 			Kind: loadList, Anybody: true, Connections: listConns, Duration: b.lasting(listTime),
-			Pages: len(x.people.People) / 20, Seed: uint64(round), //nolint:gosec // not negative
+			Pages: len(x.people.People) / listLimit, Seed: uint64(round), //nolint:gosec // not negative
 		}
 	})
 	if err != nil {

@@ -73,6 +73,13 @@ func nameOf(i int) string {
 // active returns the index of the k-th of the active ones.
 func (p *population) active(k int) int { return k * len(p.People) / p.Active }
 
+// stranger reports whether user i is not one of them.
+func (p *population) stranger(i int) bool {
+	n := len(p.People)
+	k := (i*p.Active + n - 1) / n
+	return k >= p.Active || p.active(k) != i
+}
+
 // follows reports whether user i follows user j at the beginning.
 func (p *population) follows(i, j int) bool {
 	n := len(p.People)
@@ -119,10 +126,11 @@ type pair struct{ From, To int }
 
 // pairs returns count random follows among the active ones that do not exist yet,
 // all different, after skipping the first ones; with the same seed, the same
-// order. With anybody, everybody may be followed, save the last reserved users.
-func (p *population) pairs(seed uint64, anybody bool, reserved, skip, count int) ([]pair, error) {
+// order. With strangers, those are followed who are not active, if there are any.
+// The last reserved users are never followed.
+func (p *population) pairs(seed uint64, strangers bool, reserved, skip, count int) ([]pair, error) {
 	n, target := p.Active, p.active
-	if anybody {
+	if strangers = strangers && p.Active < len(p.People); strangers {
 		n, target = len(p.People), func(i int) int { return i }
 	}
 	if free := (n - reserved) * (p.Active - 1 - len(p.Offsets)); skip+count > free/2 {
@@ -133,7 +141,7 @@ func (p *population) pairs(seed uint64, anybody bool, reserved, skip, count int)
 	made := make([]pair, 0, count)
 	for len(made) < count {
 		next := pair{p.active(rng.IntN(p.Active)), target(rng.IntN(n - reserved))}
-		if _, twice := seen[next]; twice || next.From == next.To || p.follows(next.From, next.To) {
+		if _, twice := seen[next]; twice || next.From == next.To || p.follows(next.From, next.To) || strangers && !p.stranger(next.To) {
 			continue
 		}
 		seen[next] = struct{}{}

@@ -146,8 +146,8 @@ func (p *process) lastWords() string {
 // readyTimeout is how long a server may take until it answers.
 const readyTimeout = 60 * time.Second
 
-// ready waits until a URL of the child answers 200.
-func (p *process) ready(ctx context.Context, url string) error {
+// answers waits until a URL of the child answers 200.
+func (p *process) answers(ctx context.Context, url string) error {
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
 	tick := time.NewTicker(20 * time.Millisecond)

@@ -121,15 +121,14 @@ func accounts(path string, status, skip, count int) source {
 
 // lists asks for pages of the list of all users.
 func lists(p *population, j *job) source {
-	const limit = 20
 	return func(i int, r *request) bool {
-		path := "/users/list?limit=20&offset=" + strconv.Itoa(j.Offset+limit*r.rng.IntN(j.Pages))
+		path := "/users/list?limit=" + strconv.Itoa(listLimit) + "&offset=" + strconv.Itoa(j.Offset+listLimit*r.rng.IntN(j.Pages))
 		if j.Anybody {
 			path += "&seed=" + strconv.FormatUint(j.Seed, 10) + "-" + strconv.Itoa(i)
 		}
 		r.raw = appendRequest(r.raw[:0], http.MethodGet, path, "", p.caller(r.rng).Token, nil)
 		r.status = http.StatusOK
-		r.check = func(body []byte) error { return checkRows(body, limit, limit) }
+		r.check = func(body []byte) error { return checkRows(body, listLimit, listLimit) }
 		return true
 	}
 }
@@ -141,19 +140,19 @@ func checkRows(body []byte, least, most int) error {
 	return nil
 }
 
-// searches asks in turn how usernames and how words of names begin, as far as
-// people type.
+// searches asks in turn how usernames and how words of names of the active ones
+// begin, as far as people type.
 func searches(p *population) source {
 	return func(i int, r *request) bool {
-		u := &p.People[r.rng.IntN(len(p.People))]
-		q, least := u.Username[:len(u.Username)-1], 1
+		u := p.caller(r.rng)
+		q := u.Username[:len(u.Username)-1]
 		if i%2 == 0 {
 			_, last, _ := strings.Cut(u.Name, " ")
 			q = last[:3]
 		}
 		r.raw = appendRequest(r.raw[:0], http.MethodGet, "/users/search?limit=20&q=", q, p.caller(r.rng).Token, nil)
 		r.status = http.StatusOK
-		r.check = func(body []byte) error { return checkRows(body, least, 20) }
+		r.check = func(body []byte) error { return checkRows(body, 1, 20) }
 		return true
 	}
 }

@@ -25,10 +25,11 @@ const (
 	phaseActivation = "activation"
 	phaseList       = "list"
 	phaseMillion    = "million"
+	phasePublish    = "publish"
 )
 
 func phaseNames() []string {
-	return []string{phaseLookup, phaseFollow, phaseEvents, phaseAccount, phaseActivation, phaseList, phaseMillion}
+	return []string{phaseLookup, phaseFollow, phaseEvents, phaseAccount, phaseActivation, phaseList, phaseMillion, phasePublish}
 }
 
 // bench is one run.
@@ -84,7 +85,14 @@ func (b *bench) phases(ctx context.Context) error {
 		}
 	}
 	if b.wants(phaseList) || b.wants(phaseMillion) {
-		return b.crowds(ctx)
+		if err := b.crowds(ctx); err != nil {
+			return err
+		}
+	}
+	if b.wants(phasePublish) {
+		if err := b.measurePublish(ctx); err != nil {
+			return fmt.Errorf("phase %s: %w", phasePublish, err)
+		}
 	}
 	return nil
 }

@@ -18,7 +18,7 @@ import (
 // tails named have nothing left to do. It calls step with how much was done.
 func loadWorld(ctx context.Context, path string, people *population, done []persistence.TailName, step func(n int)) (err error) {
 	for i := range people.People {
-		people.People[i].ID = user.ID(i) + 1 //nolint:gosec // not negative
+		people.People[i].ID = user.ID(i) + 1
 	}
 	if err := sqlite.Load(ctx, path, sqlite.World{
 		Users: len(people.People), Turn: people.everything, ClaimedAt: people.At, Tails: done, Progress: step,
@@ -59,6 +59,7 @@ type world struct {
 	people *population
 	loaded time.Duration // how long it took to write the database
 	size   int64         // of the database, bytes
+	memory int64         // of kith once it was ready, bytes
 	pairs  int           // follows made so far
 }
 
@@ -96,6 +97,9 @@ func (b *bench) startWorld(ctx context.Context, name string, people *population,
 		return nil, err
 	}
 	if w.server, err = b.startKith(ctx, dir, path, secret, addrs[0], addrs[1]); err != nil {
+		return nil, errors.Join(err, w.end())
+	}
+	if w.memory, err = w.rss(); err != nil {
 		return nil, errors.Join(err, w.end())
 	}
 	return w, nil

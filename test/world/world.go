@@ -35,6 +35,7 @@ type Options struct {
 	// Cards wraps the card cache.
 	Cards   func(persistence.Cards) persistence.Cards
 	Host    func(*usergrain.Config)
+	DB      func(*sqlite.Config)
 	Log     io.Writer // default: discarded
 	Effects bool      // run the effects tail
 }
@@ -74,7 +75,11 @@ func Start(tb testing.TB, o Options) *World {
 
 func (w *World) start(o Options, logger *slog.Logger) (err error) {
 	ctx := context.WithoutCancel(w.TB.Context()) // parts end in order, not with the test
-	if w.DB, err = sqlite.Open(ctx, sqlite.Config{Path: w.Path, Logger: logger}); err != nil {
+	db := sqlite.Config{Path: w.Path, Logger: logger}
+	if o.DB != nil {
+		o.DB(&db)
+	}
+	if w.DB, err = sqlite.Open(ctx, db); err != nil {
 		return fmt.Errorf("open the database: %w", err)
 	}
 	w.stop = append(w.stop, w.DB.Close)

@@ -1,0 +1,533 @@
+package apifuzz_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// maker makes the requests of one operation.
+type maker struct {
+	*world
+	*document
+	values
+
+	o   *operation
+	all []*request
+}
+
+// requestsFor returns requests for an operation, the same for the same numbers.
+func (w *world) requestsFor(o *operation, rnd *rand.Rand) []*request {
+	m := &maker{world: w, document: w.document, values: values{w.document, rnd}, o: o}
+	for range 6 {
+		r := m.base()
+		r.what, r.expect.accepted = "valid", true
+		m.add(r)
+	}
+	if m.cursors[o.ID] != "" {
+		r := m.base()
+		r.what, r.expect.accepted = "a cursor", true
+		r.target = m.path("username", m.bob.username) + "?q=" + marker + "&cursor=" + m.cursors[o.ID]
+		m.add(r)
+	}
+	m.paths()
+	m.queries()
+	m.bodies()
+	m.tokens()
+	m.headers()
+	m.mixtures()
+	return m.all
+}
+
+// add adds a request of the operation, or of another that its path turned out to
+// be of: GET /users/self is one of its own.
+func (m *maker) add(r *request) {
+	if r.operation != nil {
+		r.operation = m.match(r.method, r.target)
+	}
+	m.all = append(m.all, r)
+}
+
+// base returns a request that the operation has no reason to refuse.
+func (m *maker) base() *request {
+	r := &request{operation: m.o, method: m.o.method, target: m.path("", "") + m.query()}
+	if !m.o.public() {
+		r.header = append(r.header, [2]string{"Authorization", "Bearer " + m.token()})
+	}
+	switch s := m.o.json(); {
+	case s != nil:
+		r.header = append(r.header, [2]string{"Content-Type", contentJSON})
+		r.body = []byte(m.body(s))
+	case m.o.RequestBody != nil:
+		r.header = append(r.header, [2]string{"Content-Type", "image/png"})
+		r.body = []byte("\x89PNG\r\n\x1a\n" + marker)
+	}
+	return r
+}
+
+// token returns the token of whoever sends requests for the operation. What they
+// do to themselves must not keep others from going on.
+func (m *maker) token() string {
+	switch m.o.ID {
+	case "logout":
+		return m.sign(m.erin.uid, hour)
+	case "create-user":
+		return m.outside()
+	}
+	return m.alice.token
+}
+
+// path fills in the path; the parameter that is named gets a text as it stands.
+func (m *maker) path(name, text string) string {
+	path := m.o.path
+	for _, p := range m.o.Parameters {
+		if p.In != "path" {
+			continue
+		}
+		value := text
+		if p.Name != name {
+			value = m.segment(p.Name)
+		}
+		path = strings.ReplaceAll(path, "{"+p.Name+"}", value)
+	}
+	return path
+}
+
+// segment returns a good value of a path's parameter.
+func (m *maker) segment(name string) string {
+	switch name {
+	case "username":
+		known := []string{m.bob.username, m.bob.username, strings.ToUpper(m.bob.username), m.carol.username, m.values.username()}
+		switch m.o.ID {
+		case "delete-user":
+		case "follow-user", "unfollow-user":
+			known = append(known, m.alice.username, "self")
+		default:
+			known = append(known, m.alice.username, "self", "Self")
+		}
+		return m.pick(known...)
+	case "id":
+		return m.pick("1", "2", "287", "9223372036854775807")
+	case "event_id":
+		return m.pick("known_0", "known_9", strings.Repeat("e", 64), "A-_z")
+	case "file":
+		return m.pick(m.alice.uid, m.bob.uid, strings.Repeat("0", 32)) + ".jpg"
+	}
+	panic("there is a path parameter that this test does not know: " + name)
+}
+
+// query returns the required parameters and some of the others.
+func (m *maker) query() string {
+	var parts []string
+	for _, p := range m.o.Parameters {
+		if p.In != "query" || p.Name == "cursor" || !p.Required && m.IntN(3) == 0 {
+			continue
+		}
+		parts = append(parts, p.Name+"="+m.argument(p))
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return "?" + strings.Join(parts, "&")
+}
+
+// argument returns a good value of a query's parameter.
+func (m *maker) argument(p parameter) string {
+	switch {
+	case p.Name == "cursor":
+		return m.cursors[m.o.ID] // of bob's list
+	case p.Name == "q":
+		return m.pick("q", marker, "%C3%A9", marker+"+n")
+	case p.Name == "username":
+		return m.pick(m.bob.username, m.carol.username, "nobody_"+marker) + "&username=" + m.alice.username
+	case len(p.Schema.Enum) > 0:
+		s, _ := p.Schema.Enum[m.IntN(len(p.Schema.Enum))].(string)
+		return s
+	case p.Schema.kind() == "integer":
+		return m.pick("1", "7", "100")
+	}
+	return marker
+}
+
+// body returns a good body.
+func (m *maker) body(s *schema) string {
+	switch m.o.ID {
+	case "record-events":
+		if m.IntN(3) == 0 {
+			return object([]member{{"events", "[" + m.event() + "," + m.event() + "]"}})
+		}
+		return m.event()
+	case "login":
+		p := m.pick(m.alice.username, m.bob.username)
+		return object([]member{{"username", quote(p)}, {"password", quote(password)}})
+	case "refresh":
+		return object([]member{{"refresh_token", quote(m.bob.refresh)}})
+	case "logout":
+		return m.pick(`{}`, `{"all":false}`, `{"all":null}`)
+	}
+	return m.valid(s, "")
+}
+
+// event returns an event with the fields that its type needs and allows.
+func (m *maker) event() string {
+	kind := m.pick("view", "rating", "watchlist_add", "watchlist_remove", "review")
+	fields := []member{{"type", quote(kind)}, {"movie_id", strconv.Itoa(1 + m.IntN(99))}, {"event_id", quote("e" + strconv.FormatUint(m.Uint64(), 36))}}
+	switch kind {
+	case "rating":
+		fields = append(fields, member{"rating", "7.5"})
+	case "review":
+		fields = append(fields, member{"review", quote(marker + "\n\tgood")})
+	}
+	return object(append(fields, member{"event_details", `{"` + marker + `":[1,null]}`}, member{"session_id", quote(marker)}))
+}
+
+// paths asks for what the path's parameters must not be, and for other paths.
+func (m *maker) paths() {
+	odd := []string{
+		"", "%20", "%09", "%00", "%ff", "%C3%28", "%ED%A0%80", "%2F", "a%2Fb", "..", ".", "%2e%2e", "self", "SELF", "%73elf", "list", "search", "availability",
+		"relationships", strings.Repeat("a", 31), strings.Repeat("a", 3000), "%F0%9F%A6%8A", "-1", "0", "01", "+1", "1.0", "9223372036854775808",
+		"99999999999999999999999", "a b", "%zz", "%", "%4", "a\x01b", "{username}", ";a=b", "a;b", "*", "a+b", "é", "\xff", "a%23b", "a%3Fb", "%0d%0aX:%20y", "a,b", "%C4%B0" + marker,
+	}
+	for _, p := range m.o.Parameters {
+		if p.In != "path" {
+			continue
+		}
+		for _, text := range odd {
+			m.elsewhere("odd path", m.path(p.Name, text)+m.query())
+		}
+	}
+	good := m.path("", "")
+	for _, target := range []string{
+		good + "/", "/" + good, good + "//", strings.ToUpper(good), good + "/more", good + "/..", "/./" + good[1:], "/x/.." + good, good + "%2F", good + "%00", good + ";x",
+		"http://other.example" + good, good + "#x", "/%75" + good[2:], good[1:],
+	} {
+		m.elsewhere("other path", target)
+	}
+}
+
+// elsewhere adds a request whose target may belong to any operation or none.
+func (m *maker) elsewhere(what, target string) {
+	r := m.base()
+	r.what, r.target = what, target
+	r.operation = m.match(r.method, target)
+	if m.o.method == http.MethodDelete {
+		// It may name the caller in some spelling, who must not go.
+		r.header = [][2]string{{"Authorization", "Bearer " + m.dead.token}}
+	}
+	m.add(r)
+}
+
+// queries asks with what parameters must not be.
+func (m *maker) queries() {
+	odd := []string{
+		"", "%20", "%00", "%ff", "%C3%28", "%ED%A0%80", "-1", "0", "1", "100", "101", "+1", "%2B1", "01", "1.0", "1e1", "99999999999999999999", "%F0%9F%A6%8A", "a;b", "a%0d%0ab",
+		strings.Repeat("9", 300), strings.Repeat("a", 128), strings.Repeat("a", 129), strings.Repeat("%F0%9F%A6%8A", 128), strings.Repeat("a", 257), strings.Repeat("a", 6000),
+		"null", "true", "[]", "%zz", "%", "AAAA", "AQ==", marker, "%5B1%5D", "%E2%80%AE", "1&1",
+	}
+	for _, p := range m.o.Parameters {
+		if p.In != "query" {
+			continue
+		}
+		for _, text := range odd {
+			r := m.base()
+			r.what = "odd " + p.Name
+			var rest string
+			for _, other := range m.o.Parameters {
+				if other.In == "query" && other.Required && other.Name != p.Name {
+					rest += "&" + other.Name + "=" + m.argument(other)
+				}
+			}
+			r.target = m.path("", "") + "?" + p.Name + "=" + text + rest
+			r.expect.refused = m.refuses(p, text)
+			m.add(r)
+		}
+		r := m.base()
+		r.what = p.Name + " twice"
+		good := m.argument(p)
+		r.target = m.path("", "") + "?" + p.Name + "=" + good + "&" + p.Name + "=" + good
+		m.add(r)
+	}
+	for _, query := range []string{
+		"", "&&&", "=", "=x", "x", "x=y&x=y", "%zz=1", "a;b=c", "%00=%00", marker + "=" + marker, strings.Repeat("x=y&", 2000), "access_token=" + m.alice.token,
+		strings.TrimSuffix(strings.Repeat("username="+marker+"_a&", 101), "&"),
+	} {
+		r := m.base()
+		r.what, r.target = "odd query", m.path("", "")+"?"+query
+		m.add(r)
+	}
+}
+
+var integer = regexp.MustCompile(`^-?(0|[1-9][0-9]*)$`)
+
+// refuses reports whether a parameter that is documented as it is must not be a
+// text.
+func (m *maker) refuses(p parameter, text string) bool {
+	decoded, err := url.QueryUnescape(text)
+	if err != nil || strings.Contains(text, "&") || strings.Contains(text, ";") || m.o.ID == "list-users" && p.Schema.kind() == "integer" {
+		return false // the list of all users takes the default
+	}
+	if p.Schema.kind() == "integer" {
+		return !integer.MatchString(decoded) || m.check(p.Schema, json.Number(decoded), "") != ""
+	}
+	if p.Schema.kind() == "string" {
+		return !utf8.ValidString(decoded) && p.Name != "signature" || m.check(p.Schema, decoded, "") != ""
+	}
+	return false
+}
+
+// bodies sends what bodies must not be, as a whole and field by field.
+func (m *maker) bodies() {
+	s := m.o.json()
+	if s == nil {
+		return
+	}
+	good := m.body(s)
+	for _, what := range slices.Sorted(maps.Keys(brokenTexts(good))) {
+		r := m.base()
+		r.what, r.body, r.expect.refused = what, []byte(brokenTexts(good)[what]), true
+		m.add(r)
+	}
+	empty := m.base()
+	empty.what, empty.body, empty.expect.refused = "no body", nil, m.o.RequestBody.Required
+	m.add(empty)
+	for _, one := range m.alternatives(s) {
+		m.fields(m.resolve(one))
+	}
+	for _, kind := range []string{
+		"text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/json; charset=latin1", "application/json;", "json",
+		"application/jsonx", "application/problem+json", "", "\xff", "application/json, text/plain", "APPLICATION/JSON; charset=UTF-8", strings.Repeat("a/", 500),
+	} {
+		r := m.base()
+		r.what = "another content type"
+		r.header[len(r.header)-1][1] = kind
+		if plain := strings.TrimSuffix(strings.ToLower(kind), ";"); !strings.HasPrefix(plain, contentJSON) || strings.Contains(plain, "latin1") || strings.ContainsAny(plain, ",x") {
+			r.expect.statuses = []int{http.StatusUnsupportedMediaType}
+		}
+		m.add(r)
+	}
+	twice := m.base()
+	twice.what, twice.header = "two content types", append(twice.header, [2]string{"Content-Type", "text/plain"})
+	m.add(twice)
+	large := m.base()
+	large.what, large.body, large.announce, large.expect.statuses = "too large", nil, 1<<20+1, []int{http.StatusRequestEntityTooLarge}
+	m.add(large)
+	if m.o.ID != "record-events" {
+		r := m.base()
+		r.what, r.body, r.expect.statuses = "a little too large", []byte(`{"more":"`+strings.Repeat("x", 64<<10)+`"}`), []int{http.StatusRequestEntityTooLarge}
+		m.add(r)
+	}
+	for what, chunks := range map[string]string{
+		"in chunks": fmt.Sprintf("1\r\n%s\r\n%x\r\n%s\r\n0\r\n\r\n", good[:1], len(good)-1, good[1:]), "in broken chunks": "zz\r\n" + good + "\r\n0\r\n\r\n",
+	} {
+		r := m.base()
+		r.what, r.chunked, r.body = what, true, []byte(chunks)
+		r.expect.refused = what != "in chunks"
+		m.add(r)
+	}
+}
+
+// alternatives are the schemas that a body may have.
+func (m *maker) alternatives(s *schema) []*schema {
+	if s = m.resolve(s); len(s.OneOf) > 0 {
+		return s.OneOf
+	}
+	return []*schema{s}
+}
+
+// kept is how many of the values that a field may have are tried where each costs
+// the hash of a password.
+const kept = 3
+
+// fields sends each field with values at its limits and odd ones, without it, and
+// with more.
+func (m *maker) fields(s *schema) {
+	good := m.members(s, true)
+	switch m.o.ID {
+	case "record-events":
+		if s.Properties["events"] == nil {
+			good = []member{{"type", `"review"`}, {"movie_id", "1"}, {"review", `"` + marker + `"`}}
+		}
+	case "logout":
+		good = nil
+	}
+	send := func(what string, members []member, mustRefuse bool) {
+		r := m.base()
+		r.what, r.body, r.expect.refused = what, []byte(object(members)), mustRefuse
+		m.add(r)
+	}
+	expensive := m.o.ID == "register" || m.o.ID == "login"
+	for _, name := range slices.Sorted(maps.Keys(s.Properties)) {
+		property := s.Properties[name]
+		rest := slices.DeleteFunc(slices.Clone(good), func(f member) bool { return f.name == name })
+		allowed := 0
+		candidates := append(m.boundary(property), oddValues()...)
+		m.Shuffle(len(candidates), func(i, j int) { candidates[i], candidates[j] = candidates[j], candidates[i] })
+		for _, value := range candidates {
+			members := append(slices.Clone(rest), member{name, value})
+			refuse := m.refusesField(s, property, members, value)
+			if !refuse && expensive && value != "null" {
+				if allowed++; allowed > kept {
+					continue
+				}
+			}
+			if name != "username" && slices.ContainsFunc(members, func(f member) bool { return f.name == "username" }) && m.o.ID != "login" {
+				members = slices.Concat([]member{{"username", quote(m.values.username())}}, slices.DeleteFunc(members, func(f member) bool { return f.name == "username" }))
+			}
+			send(fmt.Sprintf("%s is %.40s", name, value), members, refuse)
+		}
+		if slices.Contains(s.Required, name) {
+			send("without "+name, rest, true)
+			send(name+" is null", append(slices.Clone(rest), member{name, "null"}), true)
+		}
+		send(name+" in upper case", append(slices.Clone(rest), member{strings.ToUpper(name), m.valid(property, name)}), slices.Contains(s.Required, name))
+	}
+	send("an unknown field", append(slices.Clone(good), member{marker, `{"a":[1,"\n"]}`}), false)
+	if len(good) > 0 {
+		send("a field twice", slices.Concat([]member{{good[0].name, "[]"}}, good), false)
+	}
+}
+
+// refusesField reports whether a body must be refused for a value of one of its
+// fields. null means absent, or reset.
+func (m *maker) refusesField(s, property *schema, members []member, value string) bool {
+	if s.Properties["events"] != nil || value == "null" {
+		return false // each event of a batch is judged for itself
+	}
+	text := []byte(object(members))
+	if strings.Contains(value, `:null`) && utf8.Valid(text) {
+		return false
+	}
+	if m.checkJSON(s, text) != "" {
+		return true
+	}
+	for _, bad := range []string{`\ud800`, `\udc00\ud`, `\u0000`, `\u0007`, `\u007f`} {
+		if strings.Contains(value, bad) && m.resolve(property).kind() == "string" {
+			return true
+		}
+	}
+	return false
+}
+
+// tokens asks with tokens that are none, or are somebody else's.
+func (m *maker) tokens() {
+	with := func(what string, expect expectation, header ...string) {
+		r := m.base()
+		r.what, r.expect = what, expect
+		r.header = slices.DeleteFunc(r.header, func(h [2]string) bool { return h[0] == "Authorization" })
+		for _, h := range header {
+			r.header = append(r.header, [2]string{"Authorization", h})
+		}
+		m.add(r)
+	}
+	out, gone := expectation{statuses: []int{http.StatusUnauthorized}}, expectation{statuses: []int{http.StatusUnauthorized, http.StatusNotFound}}
+	if m.o.public() {
+		out, gone = expectation{}, expectation{}
+	}
+	if m.o.json() != nil || m.o.ID == "delete-event" || strings.HasSuffix(m.o.ID, "crew-members") || strings.HasSuffix(m.o.ID, "studios") {
+		gone.statuses = nil // what is wrong with the rest may be seen first
+	}
+	strangers := m.strangers()
+	for _, what := range slices.Sorted(maps.Keys(strangers)) {
+		with(what, out, strangers[what])
+	}
+	with("no token", out)
+	with("the token twice", out, "Bearer "+m.alice.token, "Bearer "+m.alice.token)
+	with("a deleted user", gone, "Bearer "+m.dead.token)
+	with("nobody's uid", gone, "Bearer "+m.sign(strings.Repeat("0", 31)+"1", hour))
+	if m.o.ID != "create-user" {
+		with("an outside identity without a user", gone, "Bearer "+m.outside())
+	}
+	if m.o.ID != "logout" {
+		with("a scheme in lower case", expectation{accepted: true}, "bearer  "+m.token())
+	}
+}
+
+// headers asks for other forms of the answer, and for parts of it.
+func (m *maker) headers() {
+	with := func(what string, expect expectation, header ...[2]string) *request {
+		r := m.base()
+		r.what, r.expect, r.header = what, expect, append(r.header, header...)
+		m.add(r)
+		return r
+	}
+	for _, accept := range []string{contentProblem, "text/html", "*/*", "", "application/problem+json;q=0, */*", "application/problem+json;q=x", "\xff", ";;,,", "application/xml"} {
+		with("Accept", expectation{}, [2]string{"Accept", accept})
+		r := with("Accept with what is refused", expectation{}, [2]string{"Accept", accept})
+		if m.o.json() != nil {
+			r.body = []byte("{")
+		} else {
+			r.header = slices.DeleteFunc(r.header, func(h [2]string) bool { return h[0] == "Authorization" })
+		}
+	}
+	for _, id := range []string{"plain-1", "", "a b", strings.Repeat("x", 65), "\xff", "{}", "a\tb"} {
+		with("a request id", expectation{}, [2]string{"X-Request-Id", id})
+	}
+	with("odd headers", expectation{}, [2]string{"X-Forwarded-For", "1.2.3.4, " + marker}, [2]string{"Cookie", marker + "=1"}, [2]string{"X-HTTP-Method-Override", "DELETE"},
+		[2]string{"Forwarded", "for=\"[::\""}, [2]string{"Origin", "null"}, [2]string{"Accept-Encoding", "gzip, br"}, [2]string{"If-Modified-Since", "x"})
+	if m.o.method != http.MethodGet {
+		return
+	}
+	for _, tag := range []string{`*`, `"x"`, `W/"x", *`, `x`, `"`, ``, `"x", "`, strings.Repeat(`"x",`, 500), "\xff"} {
+		with("If-None-Match", expectation{}, [2]string{"If-None-Match", tag})
+	}
+	for _, span := range []string{"bytes=0-0", "bytes=0-", "bytes=-1", "bytes=5-1", "bytes=99999999-", "bytes=0-0,2-3", "bytes=", "lines=1-2", "\xff", "bytes=-0", "bytes=a-b"} {
+		with("Range", expectation{}, [2]string{"Range", span}, [2]string{"If-Range", `"x"`}, [2]string{"If-Match", `"x"`})
+		with("Range", expectation{}, [2]string{"Range", span})
+	}
+	for range 3 {
+		with("HEAD", expectation{}).method = http.MethodHead
+		r := with("HEAD without a token", expectation{})
+		r.method, r.header = http.MethodHead, nil
+		with("HEAD of what is not changed", expectation{}, [2]string{"If-None-Match", "*"}).method = http.MethodHead
+	}
+}
+
+// mixtures puts parts of several requests together.
+func (m *maker) mixtures() {
+	made := slices.Clone(m.all)
+	for range len(made) / 12 {
+		a, b, c := made[m.IntN(len(made))], made[m.IntN(len(made))], made[m.IntN(len(made))]
+		if m.o.method == http.MethodDelete {
+			c = a // whose target may name the caller
+		}
+		r := &request{
+			operation: a.operation, method: a.method, target: a.target, body: b.body, announce: b.announce, chunked: b.chunked, header: c.header,
+			what: a.what + " and " + b.what + " and " + c.what,
+		}
+		m.add(r)
+	}
+}
+
+// methodsOf returns requests with the methods that a path does not have.
+func (w *world) methodsOf(path string, rnd *rand.Rand) []*request {
+	m := &maker{world: w, document: w.document, values: values{w.document, rnd}}
+	var all []*request
+	for _, method := range []string{
+		http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions, http.MethodTrace, http.MethodHead, "PROPFIND", "M-SEARCH", "get", "X", strings.Repeat("X", 300),
+	} {
+		if _, ok := w.Paths[path]["get"]; ok && method == http.MethodHead {
+			continue
+		}
+		for _, o := range w.Paths[path] {
+			m.o = o // for what its path may be
+		}
+		target := m.path("", "")
+		if w.match(method, target) != nil {
+			continue
+		}
+		r := &request{method: method, target: target, what: "another method", expect: expectation{statuses: []int{http.StatusMethodNotAllowed}}}
+		if m.IntN(2) == 0 {
+			r.header = [][2]string{{"Authorization", "Bearer " + w.alice.token}, {"Accept", contentProblem}}
+		}
+		all = append(all, r)
+	}
+	return all
+}

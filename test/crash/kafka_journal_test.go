@@ -1,0 +1,124 @@
+package crash_test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"kith/actors/user"
+	"kith/actors/usergrain"
+	"kith/persistence"
+	"kith/persistence/sqlite"
+)
+
+// published says which kinds of records go to which topic, as which type. A
+// change of a user goes to the compacted topic, too.
+var published = map[persistence.Kind]struct{ topic, kind string }{
+	persistence.KindRegistered:       {topicUsers, "user.registered"},
+	persistence.KindProfileUpdated:   {topicUsers, "user.updated"},
+	persistence.KindPreferencesSet:   {topicUsers, "user.updated"},
+	persistence.KindPrivacySet:       {topicUsers, "user.updated"},
+	persistence.KindDeleted:          {topicUsers, "user.deleted"},
+	persistence.KindFollowed:         {topicGraph, "followed"},
+	persistence.KindUnfollowed:       {topicGraph, "unfollowed"},
+	persistence.KindCrewFollowed:     {topicGraph, "crew_followed"},
+	persistence.KindCrewUnfollowed:   {topicGraph, "crew_unfollowed"},
+	persistence.KindStudioFollowed:   {topicGraph, "studio_followed"},
+	persistence.KindStudioUnfollowed: {topicGraph, "studio_unfollowed"},
+	persistence.KindActivityRecorded: {topicActivity, "activity.recorded"},
+	persistence.KindActivityErased:   {topicActivity, "activity.recorded"},
+	persistence.KindActivityDeleted:  {topicActivity, "activity.deleted"},
+}
+
+// private are the kinds of records that are not published.
+var private = []persistence.Kind{
+	persistence.KindFollowerAdded, persistence.KindFollowerRemoved, persistence.KindSevered, persistence.KindContentCounted,
+}
+
+// person is what the database knows of somebody after the storm.
+type person struct {
+	persistence.AuditedUser
+
+	uid, username string
+	names         []string             // after each record, from the first on
+	notices       map[string][]*notice // by topic, in order
+	uids          map[user.ID]string   // of everybody
+}
+
+// notice is a record that is to be published, in each of its topics.
+type notice struct {
+	id, kind string
+	record   persistence.Record
+	event    user.Event
+}
+
+// people reads everybody from the database of a server that has stopped.
+func (s *storm) people() map[string]*person {
+	t := s.t
+	t.Helper()
+	db, err := sqlite.Open(t.Context(), sqlite.Config{Path: s.server.File("kith.db")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closed(t, db.Close)
+	snapshot, err := db.Snapshot(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closed(t, snapshot.Close)
+	people, uids := make(map[string]*person), make(map[user.ID]string)
+	for after := user.ID(0); ; {
+		users, err := snapshot.Users(t.Context(), after, 100)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(users) == 0 {
+			return people
+		}
+		for _, u := range users {
+			after = u.User
+			p := newPerson(t, u)
+			people[p.uid], uids[u.User], p.uids = p, p.uid, uids
+		}
+	}
+}
+
+func closed(t *testing.T, closing func() error) {
+	t.Helper()
+	if err := closing(); err != nil {
+		t.Error(err)
+	}
+}
+
+func newPerson(t *testing.T, u persistence.AuditedUser) *person {
+	t.Helper()
+	p := &person{AuditedUser: u, notices: make(map[string][]*notice)}
+	for _, r := range u.Records {
+		event, err := usergrain.DecodeRecord(&r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch e := event.(type) {
+		case user.Registered:
+			p.uid, p.username = e.UID.String(), e.Username
+			p.names = append(p.names, e.Name)
+		case user.ProfileUpdated:
+			p.names = append(p.names, e.Name)
+		default:
+			p.names = append(p.names, p.names[len(p.names)-1])
+		}
+		to, ok := published[r.Kind]
+		if !ok {
+			if !slices.Contains(private, r.Kind) {
+				t.Errorf("nobody says whether records of kind %d are published", r.Kind)
+			}
+			continue
+		}
+		n := &notice{id: fmt.Sprintf("%s/%d", p.uid, r.Seq), kind: to.kind, record: r, event: event}
+		p.notices[to.topic] = append(p.notices[to.topic], n)
+		if to.topic == topicUsers {
+			p.notices[topicLatest] = append(p.notices[topicLatest], n)
+		}
+	}
+	return p
+}
