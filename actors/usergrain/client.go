@@ -217,6 +217,9 @@ func (c *Client) withClaims(ctx context.Context, id user.ID, claims []persistenc
 				if errors.Is(err, persistence.ErrTaken) {
 					return Result{}, err
 				}
+				if ctx.Err() != nil { // the caller has gone, and the sweep gives up what was claimed
+					return Result{}, fmt.Errorf("claim names: %w", err)
+				}
 				return Result{}, fmt.Errorf("%w: claim names: %w", ErrUnavailable, err)
 			}
 		}
@@ -309,6 +312,9 @@ func (c *Client) newID(ctx context.Context) (user.ID, error) {
 	defer c.ids.Unlock()
 	if c.nextID == c.endID {
 		first, err := c.cfg.Directory.NextIDs(ctx, idBlock)
+		if err != nil && ctx.Err() != nil {
+			return 0, fmt.Errorf("take ids: %w", err)
+		}
 		if err != nil {
 			return 0, fmt.Errorf("%w: take ids: %w", ErrUnavailable, err)
 		}

@@ -12,8 +12,6 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	"kith/test/kithtest"
 )
 
 // seed returns what all requests are made from.
@@ -166,13 +164,6 @@ func TestTheServerIsAsItDescribesItself(t *testing.T) {
 	f.sendAll(all)
 	t.Logf("%s for %d", time.Since(start), len(all))
 	w.play(t, f, numbers(n, "scenarios"))
-	if a, err := w.Client().Do(t.Context(), kithtest.Request{Method: "GET", Path: "/metrics", Ops: true}); err == nil {
-		for line := range strings.Lines(string(a.Body)) {
-			if strings.HasPrefix(line, "kith_") && !strings.Contains(line, "bucket") && !strings.Contains(line, "http_") && !strings.HasSuffix(line, " 0\n") {
-				t.Log("METRIC " + line)
-			}
-		}
-	}
 	f.report()
 	if missing := f.uncovered(); len(missing) > 0 {
 		t.Errorf("these documented statuses were not seen: %s", strings.Join(missing, ", "))
