@@ -25,6 +25,7 @@ const (
 	// kafkaTime bounds what is asked of the broker, on a busy machine.
 	kafkaTime = 30 * time.Second
 	drainPoll = 20 * time.Millisecond
+	leaveTime = time.Second
 )
 
 func topics() []string { return []string{topicActivity, topicGraph, topicUsers, topicLatest} }
@@ -116,8 +117,18 @@ func (c *consumer) run(ctx context.Context) {
 			return
 		}
 		c.read(ctx, client)
-		client.CloseAllowingRebalance()
+		c.leave(client)
 	}
+}
+
+// leave ends a client. Whether the group is told of it is of no matter: the
+// broker may be away.
+func (c *consumer) leave(client *kgo.Client) {
+	ctx, cancel := context.WithTimeout(c.t.Context(), leaveTime)
+	defer cancel()
+	client.AllowRebalance()
+	_ = client.LeaveGroupContext(ctx)
+	client.Close()
 }
 
 func (c *consumer) options() []kgo.Opt {
@@ -158,10 +169,12 @@ func (c *consumer) read(ctx context.Context, client *kgo.Client) {
 	for ctx.Err() == nil {
 		fetches := client.PollFetches(ctx)
 		fetches.EachError(func(topic string, number int32, err error) {
-			// That the broker is away is what this is about.
+			// That the broker is away, and has forgotten who was in the group, is what
+			// this is about.
 			var refused *kerr.Error
 			var lost *kgo.ErrDataLoss
-			if errors.As(err, &refused) && !refused.Retriable || errors.As(err, &lost) {
+			var session *kgo.ErrGroupSession
+			if !errors.As(err, &session) && errors.As(err, &refused) && !refused.Retriable || errors.As(err, &lost) {
 				c.t.Errorf("%s, partition %d of %s: %v", c.name(), number, topic, err)
 			}
 		})
