@@ -11,6 +11,7 @@ import (
 	"reflect"
 	"strconv"
 	"strings"
+	"sync"
 	"unicode"
 	"unicode/utf8"
 
@@ -187,7 +188,7 @@ func assign(field string, raw []byte, v reflect.Value, lines bool) error {
 	if err := checkText(raw); err != nil {
 		return badBody(field, err.Error())
 	}
-	if err := json.Unmarshal(raw, v.Addr().Interface()); err != nil {
+	if err := assignScalar(raw, v); err != nil {
 		return badBody(field, "must be "+wanted(v.Kind()))
 	}
 	if v.Kind() == reflect.String && strings.ContainsFunc(v.String(), func(r rune) bool {
@@ -198,11 +199,31 @@ func assign(field string, raw []byte, v reflect.Value, lines bool) error {
 	return nil
 }
 
+// assignScalar reads what is usual by itself, and leaves the rest to
+// encoding/json, which looks at every value twice: bodies of hundreds of events
+// are mostly short strings and whole numbers.
+func assignScalar(raw []byte, v reflect.Value) error {
+	switch v.Kind() { //nolint:exhaustive // the rest is left
+	case reflect.String:
+		if raw[0] == '"' && bytes.IndexByte(raw, '\\') < 0 {
+			v.SetString(string(raw[1 : len(raw)-1]))
+			return nil
+		}
+	case reflect.Int64:
+		if n, err := strconv.ParseInt(string(raw), 10, 64); err == nil {
+			v.SetInt(n)
+			return nil
+		}
+	}
+	return json.Unmarshal(raw, v.Addr().Interface())
+}
+
 func assignObject(field string, raw []byte, v reflect.Value) error {
 	d := json.NewDecoder(bytes.NewReader(raw))
 	if open, err := d.Token(); err != nil || open != json.Delim('{') {
 		return badBody(field, "must be an object")
 	}
+	fields := fieldsOf(v.Type())
 	for d.More() {
 		start := d.InputOffset()
 		token, err := d.Token()
@@ -218,16 +239,16 @@ func assignObject(field string, raw []byte, v reflect.Value) error {
 		if field != "" {
 			path = field + "." + name
 		}
-		i := fieldNamed(v.Type(), name)
+		f, known := fields[name]
 		switch {
-		case i < 0:
+		case !known:
 			if err := checkText(value); err != nil {
 				return badBody("", "") // names of the client's own are not repeated
 			}
-		case isNull(value) && !v.Field(i).Addr().Type().Implements(unmarshaler) && !v.Field(i).Addr().Type().Implements(patchable):
-			v.Field(i).SetZero() // of a name given twice the last counts
+		case f.forgets && isNull(value):
+			v.Field(f.index).SetZero() // of a name given twice the last counts
 		default:
-			if err := assign(path, value, v.Field(i), v.Type().Field(i).Tag.Get("text") == "lines"); err != nil {
+			if err := assign(path, value, v.Field(f.index), f.lines); err != nil {
 				return err
 			}
 		}
@@ -276,17 +297,34 @@ func assignMap(field string, raw []byte, v reflect.Value) error {
 	return nil
 }
 
-// fieldNamed returns the index of the exported field whose json tag says name,
-// or -1.
-func fieldNamed(t reflect.Type, name string) int {
+// bodyField is a field of a body.
+type bodyField struct {
+	index   int
+	lines   bool // its text may have lines
+	forgets bool // null is the same as absent
+}
+
+// bodyFields holds the fields of every type of body that was read, by name.
+var bodyFields sync.Map //nolint:gochecknoglobals // a cache of constants: reflect.Type -> map[string]bodyField
+
+// fieldsOf returns the exported fields of a struct by what their json tag says.
+func fieldsOf(t reflect.Type) map[string]bodyField {
+	if known, ok := bodyFields.Load(t); ok {
+		return known.(map[string]bodyField) //nolint:errcheck,forcetypeassert // nothing else is stored
+	}
+	fields := make(map[string]bodyField)
 	for i := range t.NumField() {
 		f := t.Field(i)
-		tag, _, _ := strings.Cut(f.Tag.Get("json"), ",")
-		if f.IsExported() && tag != "" && tag != "-" && tag == name {
-			return i
+		if name, _, _ := strings.Cut(f.Tag.Get("json"), ","); f.IsExported() && name != "" && name != "-" {
+			to := reflect.PointerTo(f.Type)
+			fields[name] = bodyField{
+				index: i, lines: f.Tag.Get("text") == "lines",
+				forgets: !to.Implements(unmarshaler) && !to.Implements(patchable),
+			}
 		}
 	}
-	return -1
+	bodyFields.Store(t, fields)
+	return fields
 }
 
 func isNull(raw []byte) bool { return string(bytes.TrimSpace(raw)) == "null" }

@@ -307,7 +307,7 @@ func resultOf(ctx context.Context, id string, err error) eventResult {
 // that much could be read.
 func (s *Server) parseRaw(raw []byte, now time.Time) (user.Activity, error) {
 	var body eventBody
-	err := parseBody(raw, &body)
+	err := assign("", raw, reflect.ValueOf(&body).Elem(), false) // the batch was valid JSON
 	if err == nil {
 		var activity user.Activity
 		if activity, err = s.parseEvent(&body, now); err == nil {
