@@ -85,7 +85,7 @@ type Lanes interface {
 	// Unpark removes them.
 	Unpark(ctx context.Context, n Node, parked []Parked) error
 	// ParkedEffects returns up to limit parked effects of a target in order of
-	// (At, Lane, Pos), or with target 0 those of unreadable records.
+	// (Lane, Pos), or with target 0 those of unreadable records.
 	ParkedEffects(ctx context.Context, target user.ID, limit int) ([]Parked, error)
 	// ParkedTargets returns the targets that have parked effects, and how many
 	// each; key 0 stands for unreadable records.

@@ -189,6 +189,23 @@ func TestNameStaysTakenWhileItsQuarantineLasts(t *testing.T) {
 	}
 }
 
+func TestNameCannotBeSweptBeforeItsQuarantineBegins(t *testing.T) {
+	t.Parallel()
+	var j world.Journal
+	w := world.Start(t, world.Options{Journal: j.Wrap, DB: func(c *sqlite.Config) { c.Quarantine = time.Hour }})
+	w.Register("ada")
+	j.OnCommit(func(ctx context.Context, _ persistence.Batch, next func() ([]persistence.Outcome, error)) ([]persistence.Outcome, error) {
+		o, err := next()
+		_, sweep := w.DB.SweepClaims(ctx, time.Now().Add(time.Minute), 100) // before anybody releases
+		return o, errors.Join(err, sweep)
+	})
+	w.Do(1, user.Delete{})
+	j.OnCommit(nil)
+	if _, err := w.Client.Register(t.Context(), usergrain.Registration{Username: "ada", Name: "Eve"}); !errors.Is(err, persistence.ErrTaken) {
+		t.Errorf("the name: %v, want taken", err)
+	}
+}
+
 func TestNamesFreedAndTakenAtOnce(t *testing.T) {
 	t.Parallel()
 	w := world.Start(t, world.Options{Effects: true})

@@ -360,6 +360,13 @@ func needsClaim(c user.Command) bool {
 	return updates && update.Email != nil
 }
 
+// outlives reports whether a command has its effect though the user is deleted.
+func outlives(c user.Command) bool {
+	_, deletes := c.(user.Delete)
+	_, severs := c.(user.Sever)
+	return deletes || severs
+}
+
 // end makes the next request activate the user anew, and stops this activation.
 func (g *Grain) end(ctx actor.Context, reason string) {
 	g.phase = ended
@@ -390,6 +397,8 @@ func (g *Grain) reply(t *turn) {
 			g.answer(r, &kithv1.Delivered{})
 		case len(r.commands) == 0:
 			g.answer(r, &kithv1.Activated{})
+		case g.state.Deleted && !slices.ContainsFunc(r.commands, outlives):
+			g.answer(r, failure(user.ErrDeleted)) // what it changed went with the same commit
 		default:
 			if account == nil && g.state.Registered() { // a tombstone has none
 				committed := g.state.Account()

@@ -195,6 +195,50 @@ func TestAnswerOfCommitIsLost(t *testing.T) {
 	}
 }
 
+// slowRaise is an owner of lanes whose raise waits, as for a batch that is still
+// being committed.
+type slowRaise struct {
+	persistence.Lanes
+	entered, leave chan struct{}
+}
+
+func (s slowRaise) Raise(ctx context.Context, n persistence.Node) (persistence.Node, error) {
+	s.entered <- struct{}{}
+	<-s.leave
+	return s.Lanes.Raise(ctx, n) //nolint:wrapcheck // it is what the lanes say
+}
+
+// The database goes on committing a batch whose client has given up. Whoever
+// activates in between must not live on with what was true before.
+func TestNobodyActivatesWhileAnOutcomeIsSettled(t *testing.T) {
+	t.Parallel()
+	var j world.Journal
+	raise := slowRaise{entered: make(chan struct{}), leave: make(chan struct{})}
+	w := world.Start(t, world.Options{Journal: j.Wrap, Lanes: func(l persistence.Lanes) persistence.Lanes { raise.Lanes = l; return raise }})
+	ada := w.Register("ada")
+	late := make(chan persistence.Batch, 1)
+	j.OnCommit(func(_ context.Context, b persistence.Batch, _ func() ([]persistence.Outcome, error)) ([]persistence.Outcome, error) {
+		late <- b
+		return nil, errors.New("connection lost")
+	})
+	if _, err := w.Client.Do(t.Context(), ada.ID, follow(100)); !errors.Is(err, usergrain.ErrOutcomeUnknown) {
+		t.Fatalf("error %v, want outcome unknown", err)
+	}
+	j.OnCommit(nil)
+	<-raise.entered
+	if err := w.Client.Activate(t.Context(), ada.ID); !errors.Is(err, usergrain.ErrUnavailable) {
+		t.Errorf("an activation before the outcome is settled: %v, want unavailable", err)
+	}
+	if _, err := w.DB.Commit(t.Context(), <-late); err != nil { // now the batch is through
+		t.Error(err)
+	}
+	close(raise.leave)
+	w.Eventually("the committer to recover", func() bool { return w.Committer.Health() == nil })
+	if r := w.Do(ada.ID, user.Unfollow{Target: 100}); !r.Changed {
+		t.Error("an activation from before the batch answered")
+	}
+}
+
 func TestRefusedCommitAcknowledgesNothing(t *testing.T) {
 	t.Parallel()
 	var j world.Journal
@@ -246,6 +290,36 @@ func TestRefusalMayRestOnTheTurnAndWaitsForIt(t *testing.T) {
 	if err := <-refused; !errors.Is(err, user.ErrDeleted) {
 		t.Errorf("error %v, want deleted", err)
 	}
+	wg.Wait()
+}
+
+func TestWhatADeletionTakesAlongIsNotAcknowledged(t *testing.T) {
+	t.Parallel()
+	var j world.Journal
+	w := world.Start(t, world.Options{Journal: j.Wrap})
+	ada := w.Register("ada")
+	entered, leave := make(chan struct{}, 1), make(chan struct{})
+	var first sync.Once
+	j.OnCommit(func(_ context.Context, _ persistence.Batch, next func() ([]persistence.Outcome, error)) ([]persistence.Outcome, error) {
+		first.Do(func() { entered <- struct{}{}; <-leave })
+		return next()
+	})
+	var wg sync.WaitGroup
+	wg.Go(func() { w.Do(ada.ID, follow(1000)) })
+	<-entered
+	name := "Augusta"
+	for i, c := range []struct {
+		command user.Command
+		want    error
+	}{{user.UpdateProfile{Name: &name}, user.ErrDeleted}, {user.Delete{}, nil}, {user.Sever{Gone: 1000}, nil}} {
+		wg.Go(func() { // all in the turn of the deletion
+			if _, err := w.Client.Do(context.Background(), ada.ID, c.command); !errors.Is(err, c.want) {
+				t.Errorf("%T: %v, want %v", c.command, err, c.want)
+			}
+		})
+		w.Eventually("the command to wait", func() bool { return usergrain.Waiting(w.Host) == i+1 })
+	}
+	close(leave)
 	wg.Wait()
 }
 

@@ -81,13 +81,7 @@ func (l *loader) load(ctx context.Context, batch []load) {
 	for i, b := range batch {
 		ids[i] = b.id
 	}
-	ctx, cancel := context.WithTimeout(ctx, loadTimeout)
-	defer cancel()
-	histories, err := l.host.cfg.Journal.Load(ctx, ids)
-	if err != nil {
-		l.host.cfg.Logger.Error("histories could not be loaded", "users", len(ids), "error", err)
-		err = fmt.Errorf("%w: %w", ErrUnavailable, err)
-	}
+	histories, err := l.read(ctx, ids)
 	for i, b := range batch {
 		answer := &loaded{err: err}
 		if err == nil {
@@ -97,6 +91,23 @@ func (l *loader) load(ctx context.Context, batch []load) {
 	}
 	l.host.metrics.loads.Add(float64(len(batch)))
 	l.host.metrics.loadSeconds.Observe(time.Since(start).Seconds())
+}
+
+// read reads histories. While a batch of unknown outcome is not settled it reads
+// none: the batch could still be committed behind what was read, and the activation
+// would answer from a past that nobody tells it of.
+func (l *loader) read(ctx context.Context, ids []user.ID) ([]persistence.History, error) {
+	if l.host.cfg.Committer.Settling() {
+		return nil, fmt.Errorf("%w: the outcome of a batch is being settled", ErrUnavailable)
+	}
+	ctx, cancel := context.WithTimeout(ctx, loadTimeout)
+	defer cancel()
+	histories, err := l.host.cfg.Journal.Load(ctx, ids)
+	if err != nil {
+		l.host.cfg.Logger.Error("histories could not be loaded", "users", len(ids), "error", err)
+		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	return histories, nil
 }
 
 // replay makes the state of a history. A history that is not whole, or a record

@@ -141,9 +141,13 @@ func (v *server) admin(ctx context.Context) error {
 	}
 	v.closing(func() error { return closeListener(l) })
 	o := &localOperator{directory: v.db, audit: v.db, tokens: tokens, commands: running(v.client)}
-	v.add("admin socket", v.serveHTTP(l, &http.Server{
-		Handler: adminHandler(o), ReadHeaderTimeout: drain, ErrorLog: slog.NewLogLogger(v.logger.Handler(), slog.LevelDebug),
-	}))
+	v.add("admin socket", func(ctx context.Context) error {
+		// A verification can be long: it ends with us, and says so.
+		return v.serveHTTP(l, &http.Server{
+			BaseContext: func(net.Listener) context.Context { return ctx },
+			Handler:     adminHandler(o), ReadHeaderTimeout: drain, ErrorLog: slog.NewLogLogger(v.logger.Handler(), slog.LevelDebug),
+		})(ctx)
+	})
 	return nil
 }
 

@@ -215,6 +215,10 @@ func (c *Committer) Ring(lane uint8) *Ring { return c.rings[lane] }
 // Node returns the node at its current epoch.
 func (c *Committer) Node() persistence.Node { return *c.node.Load() }
 
+// Settling reports whether there is a batch of which nobody knows yet whether it
+// was committed: what the database shows of its users now may change.
+func (c *Committer) Settling() bool { return c.raising.Load() }
+
 // Health returns nil while commits go through and the lease holds, else why not.
 // Whoever is unhealthy answers nobody: another node may own the lanes by now.
 func (c *Committer) Health() error {

@@ -51,13 +51,13 @@ func Lanes(t *testing.T, open func(*testing.T) Store) {
 		"marks that were never saved are 0": func(t *testing.T, w *world) {
 			equal(t, "marks", must(w.Marks(t.Context(), persistence.TailEffects))(t), [persistence.LaneCount]uint64{})
 		},
-		"parked effects come in order of time, lane and position": func(t *testing.T, w *world) {
+		"parked effects come in order of lane and position, whatever the clock said": func(t *testing.T, w *world) {
 			parked := []persistence.Parked{
-				{Lane: 3, Pos: 9, Target: 7, Reason: "a", At: at(1)},
+				{Lane: 1, Pos: 1, Target: 7, Reason: "a", At: at(3)},
 				{Lane: 2, Pos: 5, Target: 7, Reason: "b", At: at(2)},
-				{Lane: 2, Pos: 6, Target: 7, Reason: "c", At: at(2)},
-				{Lane: 4, Pos: 1, Target: 7, Reason: "d", At: at(2)},
-				{Lane: 1, Pos: 1, Target: 7, Reason: "e", At: at(3)},
+				{Lane: 2, Pos: 6, Target: 7, Reason: "c", At: at(1)},
+				{Lane: 3, Pos: 9, Target: 7, Reason: "d", At: at(1)},
+				{Lane: 4, Pos: 1, Target: 7, Reason: "e", At: at(2)},
 			}
 			unreadable := persistence.Parked{Lane: 1, Pos: 2, Reason: "unreadable", At: at(1)}
 			shuffled := slices.Concat([]persistence.Parked{unreadable}, parked)

@@ -158,7 +158,7 @@ func (db *DB) writeTurn(ctx context.Context, t *tx, turn *persistence.Turn) (per
 		}
 	}
 	if changesNames(turn) {
-		if err := tieClaims(ctx, t, turn); err != nil {
+		if err := db.tieClaims(ctx, t, turn); err != nil {
 			return persistence.Outcome{}, err
 		}
 	}

@@ -139,9 +139,10 @@ func eventStatus(ctx context.Context, c *conn, id user.ID, event string) (user.E
 	return status, nil
 }
 
-// tieClaims notes which of the user's claims the row bears after the turn.
-// Index: claims_user.
-func tieClaims(ctx context.Context, t *tx, turn *persistence.Turn) error {
+// tieClaims notes which of the user's claims the row bears after the turn. The
+// name of a user who is deleted is dated with the end of its quarantine here, in
+// the same transaction, or the sweep could come first. Index: claims_user.
+func (db *DB) tieClaims(ctx context.Context, t *tx, turn *persistence.Turn) error {
 	row := &turn.Account
 	if turn.Deleted {
 		row = nil
@@ -157,6 +158,12 @@ func tieClaims(ctx context.Context, t *tx, turn *persistence.Turn) error {
 		}
 		if loose == c.loose {
 			continue
+		}
+		if turn.Deleted && c.Kind == persistence.ClaimUsername && db.cfg.Quarantine > 0 {
+			until := turn.Records[len(turn.Records)-1].At.Add(db.cfg.Quarantine)
+			if _, err := t.exec(ctx, `UPDATE claims SET at = ? WHERE kind = ? AND value = ?`, until.UnixMicro(), int64(c.Kind), c.Value); err != nil {
+				return fmt.Errorf("begin the quarantine of a name: %w", err)
+			}
 		}
 		if _, err := t.exec(ctx, `UPDATE claims SET loose = ? WHERE kind = ? AND value = ?`, loose, int64(c.Kind), c.Value); err != nil {
 			return fmt.Errorf("tie a claim: %w", err)

@@ -1,12 +1,10 @@
 package effects
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"maps"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -34,7 +32,6 @@ type parkedSet struct {
 	mu      sync.Mutex
 	changed chan struct{} // closed, and replaced, with every change
 	targets map[user.ID]*parkedTarget
-	lastAt  time.Time // of the newest parking
 }
 
 type parkedTarget struct {
@@ -148,19 +145,6 @@ func (s *parkedSet) tried(p *parkedTarget) {
 	p.retryAt = time.Now().Add(p.backoff.Next())
 }
 
-// at returns the time of a parking: later than every one before, since parked
-// effects are ordered by it.
-func (s *parkedSet) at(now time.Time) time.Time {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	now = now.UTC().Truncate(time.Microsecond)
-	if !now.After(s.lastAt) {
-		now = s.lastAt.Add(time.Microsecond)
-	}
-	s.lastAt = now
-	return now
-}
-
 // parkFirst parks an errand though nothing is parked for its target yet.
 func (t *Tail) parkFirst(ctx context.Context, e errand, cause error) error {
 	if _, err := t.parked.enter(ctx, e.target, true); err != nil {
@@ -182,7 +166,7 @@ func (t *Tail) park(ctx context.Context, e errand, reason string) error {
 }
 
 func (t *Tail) store(ctx context.Context, parked []persistence.Parked) error {
-	at := t.parked.at(t.cfg.Now())
+	at := t.cfg.Now().UTC().Truncate(time.Microsecond)
 	for i := range parked {
 		parked[i].At = at
 	}
@@ -284,10 +268,6 @@ func (t *Tail) deliverPage(ctx context.Context, id user.ID) (int, error) {
 	if err != nil {
 		return 0, fmt.Errorf("read parked effects: %w", err)
 	}
-	// Within a page the lanes themselves say the order, whatever the clock did.
-	slices.SortStableFunc(list, func(a, b persistence.Parked) int {
-		return cmp.Or(cmp.Compare(a.Lane, b.Lane), cmp.Compare(a.Pos, b.Pos))
-	})
 	var d decoder
 	var effects []usergrain.Effect
 	begin := 0 // list[begin:i] is what effects stand for

@@ -80,7 +80,7 @@ func TestParkedEffectsStayInOrderWhenTheClockGoesBack(t *testing.T) {
 			w.cfg = func(c *effects.Config) { at := now; c.Now = func() time.Time { return at } }
 			w.start().register(users(2)...)
 			w.setBroken(2, usergrain.ErrBroken)
-			w.toggle(10)
+			w.toggle(601) // more than a page
 			w.stop()
 			now = now.Add(-time.Hour)
 			w.start()

@@ -120,6 +120,7 @@ func (t *Tail) severLoop(ctx context.Context) {
 			unread = true
 		case id := <-finished:
 			delete(running, id)
+			unread = true // it may have been opened again while it ran
 			t.metrics.severings.Dec()
 		}
 	}

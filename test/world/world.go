@@ -32,6 +32,8 @@ type Options struct {
 	Path string // of the database; default: a new one in the test's folder
 	// Journal wraps the journal that the committer and the grains use.
 	Journal func(persistence.Journal) persistence.Journal
+	// Lanes wraps the lanes that the committer uses.
+	Lanes func(persistence.Lanes) persistence.Lanes
 	// Cards wraps the card cache.
 	Cards   func(persistence.Cards) persistence.Cards
 	Host    func(*usergrain.Config)
@@ -101,7 +103,11 @@ func (w *World) start(o Options, logger *slog.Logger) (err error) {
 	if err != nil {
 		return fmt.Errorf("acquire the lanes: %w", err)
 	}
-	w.Committer, err = lanes.New(ctx, lanes.Config{Journal: w.Journal, Lanes: w.DB, Cards: w.Cards, Lease: lease, Logger: logger}, node)
+	var owner persistence.Lanes = w.DB
+	if o.Lanes != nil {
+		owner = o.Lanes(w.DB)
+	}
+	w.Committer, err = lanes.New(ctx, lanes.Config{Journal: w.Journal, Lanes: owner, Cards: w.Cards, Lease: lease, Logger: logger}, node)
 	if err != nil {
 		return fmt.Errorf("make the committer: %w", err)
 	}

@@ -115,7 +115,7 @@ func (s *Store) ParkedEffects(ctx context.Context, target user.ID, limit int) ([
 			}
 		}
 		slices.SortFunc(list, func(a, b persistence.Parked) int {
-			return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.Lane, b.Lane), cmp.Compare(a.Pos, b.Pos))
+			return cmp.Or(cmp.Compare(a.Lane, b.Lane), cmp.Compare(a.Pos, b.Pos))
 		})
 		list = list[:min(limit, len(list))]
 		return nil

@@ -162,7 +162,6 @@ CREATE TABLE parked (
     reason TEXT    NOT NULL,
     PRIMARY KEY (target, lane, pos)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX parked_order ON parked (target, at, lane, pos);
 
 CREATE TABLE severings (
     user_id INTEGER PRIMARY KEY,
