@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"strconv"
+	"strings"
 )
 
 // storage are the settings of every command that touches stored data.
@@ -19,7 +20,21 @@ func (s *storage) check() error {
 	if s.DataDir == "" {
 		return badSetting("KITH_DATA_DIR", s.DataDir, "the path of a directory")
 	}
+	for _, name := range unbuilt() {
+		if os.Getenv(name) != "" {
+			return badSetting(name, "***", "to leave it unset: this version of kith has the embedded engine alone")
+		}
+	}
 	return nil
+}
+
+// unbuilt are the settings of engines that this version does not have. Where one is
+// set and ignored, data would go elsewhere than its operator thinks.
+func unbuilt() []string {
+	return []string{
+		"KITH_DATABASE_URL", "KITH_REDIS_URL", "KITH_SEARCH_URL", "KITH_WS_ORIGINS",
+		"KITH_S3_ENDPOINT", "KITH_S3_BUCKET", "KITH_S3_REGION", "KITH_S3_ACCESS_KEY", "KITH_S3_SECRET_KEY",
+	}
 }
 
 // signing are the settings of every command that issues tokens.
@@ -70,7 +85,7 @@ func (s *settings) check() error {
 	}
 	if s.PublicURL != "" {
 		if u, err := webURL(s.PublicURL); err != nil || u.RawQuery != "" {
-			return badSetting("KITH_PUBLIC_URL", s.PublicURL, "an http(s) URL without user, query and fragment, such as https://api.example.com")
+			return badSetting("KITH_PUBLIC_URL", redacted(s.PublicURL), "an http(s) URL without user, query and fragment, such as https://api.example.com")
 		}
 	}
 	for _, l := range []struct {
@@ -112,6 +127,14 @@ func webURL(s string) (*url.URL, error) {
 		return nil, errors.New("url: not an http(s) URL without user and fragment")
 	}
 	return u, nil
+}
+
+// redacted masks what stands before an @ in a URL, also in one that is malformed.
+func redacted(s string) string {
+	if i := strings.LastIndexByte(s, '@'); i >= 0 {
+		return "***" + s[i:]
+	}
+	return s
 }
 
 func badSetting(name, value, allowed string) error {

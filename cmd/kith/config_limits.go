@@ -24,7 +24,7 @@ func (s *provider) check() error {
 	}
 	if s.configured() {
 		if _, err := webURL(s.JWKSURL); err != nil {
-			return badSetting("KITH_JWT_JWKS_URL", s.JWKSURL, "an http(s) URL without user and fragment, such as https://id.example.com/.well-known/jwks.json")
+			return badSetting("KITH_JWT_JWKS_URL", redacted(s.JWKSURL), "an http(s) URL without user and fragment, such as https://id.example.com/.well-known/jwks.json")
 		}
 	}
 	return nil

@@ -71,6 +71,16 @@ func TestABadSettingStopsTheStart(t *testing.T) {
 		all := []string{"KITH_DATA_DIR=" + dir, "KITH_JWT_JWKS_URL=file:///keys", "KITH_JWT_ISSUER=i", "KITH_JWT_AUDIENCE=a"}
 		fails(t, serve(t, all...), 2, "KITH_JWT_JWKS_URL", "allowed is")
 	})
+	t.Run("passwords in URLs are masked", func(t *testing.T) {
+		t.Parallel()
+		for _, name := range []string{"KITH_PUBLIC_URL", "KITH_DATABASE_URL"} {
+			r := serve(t, "KITH_DATA_DIR="+dir, name+"=http://user:hunter2@example.com")
+			fails(t, r, 2, name, "***")
+			if strings.Contains(r.Stderr, "hunter2") {
+				t.Errorf("a password is shown: %s", r.Stderr)
+			}
+		}
+	})
 	t.Run("KITH_DATA_DIR", func(t *testing.T) {
 		t.Parallel()
 		fails(t, kith.Run(t, nil, "serve", "--data-dir", ""), 2, "KITH_DATA_DIR", "allowed is")
