@@ -49,6 +49,11 @@ type Client struct {
 	mu      sync.Mutex
 	warming map[user.ID]struct{}
 
+	// emails are held, by user, from the claim of an address to the release of the
+	// one before: the release gives up all that the account does not bear, and so
+	// what another change of it has just claimed.
+	emails [64]sync.Mutex
+
 	ids    sync.Mutex // held while a block is fetched
 	nextID user.ID    // [nextID, endID) are free
 	endID  user.ID
@@ -98,6 +103,11 @@ func (c *Client) Do(ctx context.Context, id user.ID, command user.Command) (Resu
 	var claims []persistence.Claim
 	update, updates := command.(user.UpdateProfile)
 	movesEmail := updates && update.Email != nil
+	if movesEmail {
+		mu := &c.emails[uint64(id)%uint64(len(c.emails))]
+		mu.Lock()
+		defer mu.Unlock()
+	}
 	if movesEmail && *update.Email != "" {
 		claims = []persistence.Claim{{Kind: persistence.ClaimEmail, Value: user.EmailKey(*update.Email)}}
 	}

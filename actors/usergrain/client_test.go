@@ -131,6 +131,27 @@ func TestEmailMovesWithTheProfile(t *testing.T) {
 	}
 }
 
+func TestChangesOfOneEmailAtOnce(t *testing.T) {
+	t.Parallel()
+	w := world.Start(t, world.Options{})
+	ada := w.Register("ada")
+	var wg sync.WaitGroup
+	for worker := range 8 {
+		wg.Go(func() {
+			for i := range 15 {
+				email := fmt.Sprintf("ada%d_%d@example.com", worker, i)
+				if _, err := w.Client.Do(context.Background(), ada.ID, user.UpdateProfile{Email: &email}); err != nil {
+					t.Errorf("change the address: %v", err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if r := w.Verify(); r.Differences > 0 {
+		t.Errorf("%+v", r)
+	}
+}
+
 // A claim can be swept between the moment it was taken and the turn that uses it.
 func TestClaimThatWasSweptIsTakenAgain(t *testing.T) {
 	t.Parallel()

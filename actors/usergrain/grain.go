@@ -62,6 +62,7 @@ type Grain struct {
 	phase   phase
 	lent    bool // view shares state.Following: copy before changing
 	redos   uint8
+	again   int // of those waiting, decided anew: in a turn of their own
 	since   int // records after the newest snapshot
 	state   user.State
 	waiting []request
@@ -230,8 +231,11 @@ func (g *Grain) decide() {
 			return
 		}
 		t := newTurn(&g.state)
-		n := 0
-		for n < len(g.waiting) && !t.full() {
+		n, most := 0, len(g.waiting)
+		if g.again > 0 {
+			most, g.again = g.again, 0
+		}
+		for n < most && !t.full() {
 			g.consider(t, &g.waiting[n])
 			n++
 		}
@@ -239,6 +243,7 @@ func (g *Grain) decide() {
 		t.requests = g.take(n)
 		if len(t.row.Records) == 0 {
 			g.host.cfg.Committer.Unreserve()
+			g.redos = 0
 			g.reply(t)
 			continue
 		}
@@ -332,8 +337,9 @@ func (g *Grain) settle(ctx actor.Context, m *committed) {
 }
 
 // redo decides a turn anew that alone failed its guard, on the state read again
-// and with what the database said of event ids. A request whose claims are gone
-// goes back to its caller, who takes them again.
+// and with what the database said of event ids; alone, or what has come meanwhile
+// could fail it again and again. A request whose claims are gone goes back to its
+// caller, who takes them again.
 func (g *Grain) redo(ctx actor.Context, t *turn, o persistence.Outcome) {
 	g.redos++
 	again := t.requests
@@ -347,7 +353,7 @@ func (g *Grain) redo(ctx actor.Context, t *turn, o persistence.Outcome) {
 			again = append(again, r)
 		}
 	}
-	g.conflicts = o.Conflicts
+	g.conflicts, g.again = o.Conflicts, len(again)
 	g.wait(append(slices.Clip(again), g.take(len(g.waiting))...)...)
 	g.load(ctx)
 }

@@ -528,6 +528,28 @@ func TestEventIDsAreUniqueForEver(t *testing.T) {
 	}
 }
 
+func TestDeletingWhatIsNotThereEndsNoActivation(t *testing.T) {
+	t.Parallel()
+	w := world.Start(t, world.Options{})
+	ada := w.Register("ada")
+	before := w.Node.Lookup("1", "User")
+	var wg sync.WaitGroup
+	for worker := range 16 {
+		wg.Go(func() {
+			for i := range 20 {
+				_, err := w.Client.Do(context.Background(), ada.ID, user.DeleteActivity{EventID: fmt.Sprintf("never%d_%d", worker, i)})
+				if !errors.Is(err, user.ErrEventNotFound) {
+					t.Errorf("error %v, want not found", err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if after := w.Node.Lookup("1", "User"); after == nil || after.GetId() != before.GetId() {
+		t.Error("the activation ended")
+	}
+}
+
 func TestActivationsAreLoadedTogether(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "kith.db")
