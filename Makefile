@@ -62,3 +62,7 @@ fuzz: ## run every fuzz target for FUZZ_TIME
 			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZ_TIME) "$$pkg"; \
 		done; \
 	done
+
+.PHONY: api-fuzz
+api-fuzz: ## hold a running kith to its OpenAPI for a minute with schemathesis (needs Python and PyPI)
+	test/apifuzz/schemathesis.sh

@@ -11,7 +11,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 )
 
 // seed returns what all requests are made from.
@@ -155,18 +154,58 @@ func TestTheServerIsAsItDescribesItself(t *testing.T) {
 	f := newFuzz(t, w)
 	var all []*request
 	for _, o := range w.operations {
-		all = append(all, w.requestsFor(o, numbers(n, o.ID))...)
+		all = append(all, w.requestsFor(o, numbers(n, o.ID), os.Getenv("KITH_FUZZ_ALL") != "")...)
 	}
-	for path := range w.Paths {
+	for _, path := range slices.Sorted(maps.Keys(w.Paths)) {
 		all = append(all, w.methodsOf(path, numbers(n, path))...)
 	}
-	start := time.Now()
 	f.sendAll(all)
-	t.Logf("%s for %d", time.Since(start), len(all))
 	w.play(t, f, numbers(n, "scenarios"))
 	f.report()
 	if missing := f.uncovered(); len(missing) > 0 {
 		t.Errorf("these documented statuses were not seen: %s", strings.Join(missing, ", "))
 	}
 	w.Settle()
+}
+
+// few are limits that a handful of requests reaches, once the people are there.
+func few() []string {
+	return []string{
+		"KITH_LIMIT_AVAILABILITY=3/min", "KITH_LIMIT_REGISTER=6/min", "KITH_LIMIT_LOGIN=3/min", "KITH_LIMIT_USER=3/min", "KITH_LIMIT_EVENTS=3/min",
+	}
+}
+
+func TestEveryLimitedRouteSaysSo(t *testing.T) {
+	t.Parallel()
+	n := seed(t)
+	w := begin(t, numbers(n, "people"), few()...)
+	f := newFuzz(t, w)
+	link := &wire{address: w.address}
+	defer link.close()
+	outside := w.outside()
+	limited := 0
+	for _, o := range w.operations {
+		if !o.documents("429") {
+			continue
+		}
+		limited++
+		m := &maker{world: w, document: w.document, values: values{w.document, numbers(n, o.ID)}, o: o}
+		for range 8 {
+			r := m.base()
+			r.what = "once more"
+			if o.ID == "create-user" { // others are limited by whom they are for
+				r.header = [][2]string{{"Authorization", "Bearer " + outside}}
+			}
+			if f.send(link, r).status == http.StatusTooManyRequests {
+				break
+			}
+		}
+		if f.seen[o.ID]["429"] == 0 {
+			t.Errorf("%s has no limit, or it is not told: %v", o.ID, f.seen[o.ID])
+		}
+	}
+	if limited == 0 {
+		t.Error("no operation documents a limit")
+	}
+	f.report()
 }

@@ -75,7 +75,7 @@ func judgeHeaders(r *request, a *answer) string {
 			}
 		}
 	}
-	for _, method := range strings.Split(a.header.Get("Allow"), ", ") {
+	for method := range strings.SplitSeq(a.header.Get("Allow"), ", ") {
 		if a.status == http.StatusMethodNotAllowed && method == r.method {
 			return "the method that is not allowed is"
 		}

@@ -17,7 +17,11 @@
 //   - fuzz_test.go: the tests, and which statuses must have been seen.
 //
 // The requests are a function of a seed, which is logged; KITH_FUZZ_SEED repeats
-// one. With -v the answers are counted by operation and status.
+// one, though not the order in which their answers come. A run sends a part of
+// them; KITH_FUZZ_ALL=1 sends all. With -v the answers are counted by operation
+// and status.
+//
+// schemathesis.sh is a second opinion, from another program: make api-fuzz.
 package apifuzz_test
 
 import (

@@ -24,17 +24,18 @@ type maker struct {
 	all []*request
 }
 
-// requestsFor returns requests for an operation, the same for the same numbers.
-func (w *world) requestsFor(o *operation, rnd *rand.Rand) []*request {
+// requestsFor returns requests for an operation, all there are or a part, the same
+// for the same numbers.
+func (w *world) requestsFor(o *operation, rnd *rand.Rand, all bool) []*request {
 	m := &maker{world: w, document: w.document, values: values{w.document, rnd}, o: o}
-	for range 6 {
+	for range 3 {
 		r := m.base()
-		r.what, r.expect.accepted = "valid", true
+		r.what, r.keep, r.expect.accepted = "valid", true, true
 		m.add(r)
 	}
 	if m.cursors[o.ID] != "" {
 		r := m.base()
-		r.what, r.expect.accepted = "a cursor", true
+		r.what, r.keep, r.expect.accepted = "a cursor", true, true
 		r.target = m.path("username", m.bob.username) + "?q=" + marker + "&cursor=" + m.cursors[o.ID]
 		m.add(r)
 	}
@@ -44,8 +45,15 @@ func (w *world) requestsFor(o *operation, rnd *rand.Rand) []*request {
 	m.tokens()
 	m.headers()
 	m.mixtures()
-	return m.all
+	if all {
+		return m.all
+	}
+	return slices.DeleteFunc(m.all, func(r *request) bool { return !r.keep && m.IntN(share) > 0 })
 }
+
+// share is how many of the requests there are for each that is sent: over many
+// runs all are.
+const share = 6
 
 // add adds a request of the operation, or of another that its path turned out to
 // be of: GET /users/self is one of its own.
@@ -105,7 +113,7 @@ func (m *maker) path(name, text string) string {
 func (m *maker) segment(name string) string {
 	switch name {
 	case "username":
-		known := []string{m.bob.username, m.bob.username, strings.ToUpper(m.bob.username), m.carol.username, m.values.username()}
+		known := []string{m.bob.username, m.bob.username, strings.ToUpper(m.bob.username), m.carol.username, m.username()}
 		switch m.o.ID {
 		case "delete-user":
 		case "follow-user", "unfollow-user":
@@ -201,8 +209,9 @@ func (m *maker) paths() {
 			continue
 		}
 		for _, text := range odd {
-			m.elsewhere("odd path", m.path(p.Name, text)+m.query())
+			m.elsewhere("odd path", m.path(p.Name, text)+m.query()).keep = text == "%20"
 		}
+		m.elsewhere("nobody", m.path(p.Name, m.username())+m.query()).keep = true
 	}
 	good := m.path("", "")
 	for _, target := range []string{
@@ -214,15 +223,19 @@ func (m *maker) paths() {
 }
 
 // elsewhere adds a request whose target may belong to any operation or none.
-func (m *maker) elsewhere(what, target string) {
+func (m *maker) elsewhere(what, target string) *request {
 	r := m.base()
 	r.what, r.target = what, target
 	r.operation = m.match(r.method, target)
 	if m.o.method == http.MethodDelete {
 		// It may name the caller in some spelling, who must not go.
 		r.header = [][2]string{{"Authorization", "Bearer " + m.dead.token}}
+		if r.operation == m.o && m.o.ID != "delete-user" {
+			r.header[0][1] = "Bearer " + m.alice.token
+		}
 	}
 	m.add(r)
+	return r
 }
 
 // queries asks with what parameters must not be.
@@ -247,6 +260,7 @@ func (m *maker) queries() {
 			}
 			r.target = m.path("", "") + "?" + p.Name + "=" + text + rest
 			r.expect.refused = m.refuses(p, text)
+			r.keep = text == "%20" || len(text) == 129
 			m.add(r)
 		}
 		r := m.base()
@@ -261,6 +275,7 @@ func (m *maker) queries() {
 	} {
 		r := m.base()
 		r.what, r.target = "odd query", m.path("", "")+"?"+query
+		r.keep = strings.HasPrefix(query, "username=")
 		m.add(r)
 	}
 }
@@ -292,11 +307,11 @@ func (m *maker) bodies() {
 	good := m.body(s)
 	for _, what := range slices.Sorted(maps.Keys(brokenTexts(good))) {
 		r := m.base()
-		r.what, r.body, r.expect.refused = what, []byte(brokenTexts(good)[what]), true
+		r.what, r.keep, r.body, r.expect.refused = what, what == "half", []byte(brokenTexts(good)[what]), true
 		m.add(r)
 	}
 	empty := m.base()
-	empty.what, empty.body, empty.expect.refused = "no body", nil, m.o.RequestBody.Required
+	empty.what, empty.keep, empty.body, empty.expect.refused = "no body", true, nil, m.o.RequestBody.Required
 	m.add(empty)
 	for _, one := range m.alternatives(s) {
 		m.fields(m.resolve(one))
@@ -308,6 +323,7 @@ func (m *maker) bodies() {
 		r := m.base()
 		r.what = "another content type"
 		r.header[len(r.header)-1][1] = kind
+		r.keep = kind == "text/plain"
 		if plain := strings.TrimSuffix(strings.ToLower(kind), ";"); !strings.HasPrefix(plain, contentJSON) || strings.Contains(plain, "latin1") || strings.ContainsAny(plain, ",x") {
 			r.expect.statuses = []int{http.StatusUnsupportedMediaType}
 		}
@@ -317,21 +333,20 @@ func (m *maker) bodies() {
 	twice.what, twice.header = "two content types", append(twice.header, [2]string{"Content-Type", "text/plain"})
 	m.add(twice)
 	large := m.base()
-	large.what, large.body, large.announce, large.expect.statuses = "too large", nil, 1<<20+1, []int{http.StatusRequestEntityTooLarge}
+	large.what, large.keep, large.body, large.announce, large.expect.statuses = "too large", true, nil, 1<<20+1, []int{http.StatusRequestEntityTooLarge}
 	m.add(large)
 	if m.o.ID != "record-events" {
 		r := m.base()
 		r.what, r.body, r.expect.statuses = "a little too large", []byte(`{"more":"`+strings.Repeat("x", 64<<10)+`"}`), []int{http.StatusRequestEntityTooLarge}
 		m.add(r)
 	}
-	for what, chunks := range map[string]string{
-		"in chunks": fmt.Sprintf("1\r\n%s\r\n%x\r\n%s\r\n0\r\n\r\n", good[:1], len(good)-1, good[1:]), "in broken chunks": "zz\r\n" + good + "\r\n0\r\n\r\n",
-	} {
-		r := m.base()
-		r.what, r.chunked, r.body = what, true, []byte(chunks)
-		r.expect.refused = what != "in chunks"
-		m.add(r)
-	}
+	chunks := m.base()
+	chunks.what, chunks.chunked = "in chunks", true
+	chunks.body = fmt.Appendf(nil, "1\r\n%s\r\n%x\r\n%s\r\n0\r\n\r\n", good[:1], len(good)-1, good[1:])
+	m.add(chunks)
+	broken := m.base()
+	broken.what, broken.chunked, broken.body, broken.expect.refused = "in broken chunks", true, []byte("zz\r\n"+good+"\r\n0\r\n\r\n"), true
+	m.add(broken)
 }
 
 // alternatives are the schemas that a body may have.
@@ -379,7 +394,7 @@ func (m *maker) fields(s *schema) {
 				}
 			}
 			if name != "username" && slices.ContainsFunc(members, func(f member) bool { return f.name == "username" }) && m.o.ID != "login" {
-				members = slices.Concat([]member{{"username", quote(m.values.username())}}, slices.DeleteFunc(members, func(f member) bool { return f.name == "username" }))
+				members = slices.Concat([]member{{"username", quote(m.username())}}, slices.DeleteFunc(members, func(f member) bool { return f.name == "username" }))
 			}
 			send(fmt.Sprintf("%s is %.40s", name, value), members, refuse)
 		}
@@ -420,7 +435,7 @@ func (m *maker) refusesField(s, property *schema, members []member, value string
 func (m *maker) tokens() {
 	with := func(what string, expect expectation, header ...string) {
 		r := m.base()
-		r.what, r.expect = what, expect
+		r.what, r.expect, r.keep = what, expect, what == "no token" || what == "a deleted user"
 		r.header = slices.DeleteFunc(r.header, func(h [2]string) bool { return h[0] == "Authorization" })
 		for _, h := range header {
 			r.header = append(r.header, [2]string{"Authorization", h})
@@ -452,15 +467,15 @@ func (m *maker) tokens() {
 
 // headers asks for other forms of the answer, and for parts of it.
 func (m *maker) headers() {
-	with := func(what string, expect expectation, header ...[2]string) *request {
+	with := func(what string, header ...[2]string) *request {
 		r := m.base()
-		r.what, r.expect, r.header = what, expect, append(r.header, header...)
+		r.what, r.header = what, append(r.header, header...)
 		m.add(r)
 		return r
 	}
 	for _, accept := range []string{contentProblem, "text/html", "*/*", "", "application/problem+json;q=0, */*", "application/problem+json;q=x", "\xff", ";;,,", "application/xml"} {
-		with("Accept", expectation{}, [2]string{"Accept", accept})
-		r := with("Accept with what is refused", expectation{}, [2]string{"Accept", accept})
+		with("Accept", [2]string{"Accept", accept})
+		r := with("Accept with what is refused", [2]string{"Accept", accept})
 		if m.o.json() != nil {
 			r.body = []byte("{")
 		} else {
@@ -468,25 +483,28 @@ func (m *maker) headers() {
 		}
 	}
 	for _, id := range []string{"plain-1", "", "a b", strings.Repeat("x", 65), "\xff", "{}", "a\tb"} {
-		with("a request id", expectation{}, [2]string{"X-Request-Id", id})
+		with("a request id", [2]string{"X-Request-Id", id})
 	}
-	with("odd headers", expectation{}, [2]string{"X-Forwarded-For", "1.2.3.4, " + marker}, [2]string{"Cookie", marker + "=1"}, [2]string{"X-HTTP-Method-Override", "DELETE"},
+	with("odd headers", [2]string{"X-Forwarded-For", "1.2.3.4, " + marker}, [2]string{"Cookie", marker + "=1"}, [2]string{"X-HTTP-Method-Override", "DELETE"},
 		[2]string{"Forwarded", "for=\"[::\""}, [2]string{"Origin", "null"}, [2]string{"Accept-Encoding", "gzip, br"}, [2]string{"If-Modified-Since", "x"})
 	if m.o.method != http.MethodGet {
 		return
 	}
 	for _, tag := range []string{`*`, `"x"`, `W/"x", *`, `x`, `"`, ``, `"x", "`, strings.Repeat(`"x",`, 500), "\xff"} {
-		with("If-None-Match", expectation{}, [2]string{"If-None-Match", tag})
+		r := with("If-None-Match", [2]string{"If-None-Match", tag})
+		if r.keep = tag == "*"; r.keep {
+			r.target, r.operation = m.path("username", m.bob.username)+m.query(), m.o // whom everybody may see
+		}
 	}
 	for _, span := range []string{"bytes=0-0", "bytes=0-", "bytes=-1", "bytes=5-1", "bytes=99999999-", "bytes=0-0,2-3", "bytes=", "lines=1-2", "\xff", "bytes=-0", "bytes=a-b"} {
-		with("Range", expectation{}, [2]string{"Range", span}, [2]string{"If-Range", `"x"`}, [2]string{"If-Match", `"x"`})
-		with("Range", expectation{}, [2]string{"Range", span})
+		with("Range", [2]string{"Range", span}, [2]string{"If-Range", `"x"`}, [2]string{"If-Match", `"x"`})
+		with("Range", [2]string{"Range", span})
 	}
 	for range 3 {
-		with("HEAD", expectation{}).method = http.MethodHead
-		r := with("HEAD without a token", expectation{})
+		with("HEAD").method = http.MethodHead
+		r := with("HEAD without a token")
 		r.method, r.header = http.MethodHead, nil
-		with("HEAD of what is not changed", expectation{}, [2]string{"If-None-Match", "*"}).method = http.MethodHead
+		with("HEAD of what is not changed", [2]string{"If-None-Match", "*"}).method = http.MethodHead
 	}
 }
 
@@ -516,9 +534,7 @@ func (w *world) methodsOf(path string, rnd *rand.Rand) []*request {
 		if _, ok := w.Paths[path]["get"]; ok && method == http.MethodHead {
 			continue
 		}
-		for _, o := range w.Paths[path] {
-			m.o = o // for what its path may be
-		}
+		m.o = w.Paths[path][slices.Min(slices.Collect(maps.Keys(w.Paths[path])))] // for what its path may be
 		target := m.path("", "")
 		if w.match(method, target) != nil {
 			continue

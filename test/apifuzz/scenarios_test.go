@@ -61,6 +61,14 @@ func (w *world) play(t *testing.T, f *fuzz, rnd *rand.Rand) {
 	do(http.StatusUnauthorized, tokens.Token, "logout", "/auth/logout", "")
 	do(http.StatusUnauthorized, "", "refresh", "/auth/refresh", `{"refresh_token":`+name(tokens.Refresh)+`}`)
 
+	// Names that are none.
+	for id, path := range map[string]string{
+		"get-user": "/users/%20", "delete-user": "/users/%20", "get-profile": "/users/%20/profile", "check-availability": "/users/availability/%20",
+		"follow-user": "/users/self/following/%20", "unfollow-user": "/users/self/following/%20", "delete-event": "/users/self/events/%20",
+	} {
+		do(http.StatusBadRequest, alice.token, id, path, "")
+	}
+
 	// Follows.
 	do(http.StatusUnprocessableEntity, alice.token, "follow-user", "/users/self/following/self", "")
 	do(http.StatusNotFound, alice.token, "follow-user", "/users/self/following/"+g.username(), "")
@@ -77,6 +85,7 @@ func (w *world) play(t *testing.T, f *fuzz, rnd *rand.Rand) {
 	}
 
 	// What is private, and what is gone.
+	do(http.StatusUnauthorized, "", "get-user", "/users/"+bob.username, "")
 	for id, rest := range map[string]string{
 		"get-profile": "/profile", "list-followers": "/followers", "list-following": "/following", "list-events": "/events",
 		"list-followed-crew-members": "/followed/crew-members", "list-followed-studios": "/followed/studios",

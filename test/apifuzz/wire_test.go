@@ -22,6 +22,7 @@ type request struct {
 	announce  int64  // Content-Length of a body that is never sent, 0 for none
 	chunked   bool   // the body is written in chunks, by whoever made it
 	what      string // is special about it
+	keep      bool   // it is sent whatever the numbers are
 	expect    expectation
 }
 
@@ -116,7 +117,10 @@ func (w *wire) exchange(r *request) (a *answer, last bool, err error) {
 	for _, h := range r.header {
 		fmt.Fprintf(&out, "%s: %s\r\n", h[0], h[1])
 	}
+	body := r.body
 	switch {
+	case !r.wellFormed():
+		body = nil // net/http does not read it, and its answer would be lost with the connection
 	case r.announce > 0:
 		fmt.Fprintf(&out, "Content-Length: %d\r\n", r.announce)
 	case r.chunked:
@@ -125,7 +129,7 @@ func (w *wire) exchange(r *request) (a *answer, last bool, err error) {
 		fmt.Fprintf(&out, "Content-Length: %d\r\n", len(r.body))
 	}
 	out.WriteString("\r\n")
-	out.Write(r.body)
+	out.Write(body)
 	if err := w.conn.SetDeadline(time.Now().Add(wireTime)); err != nil {
 		return nil, true, fmt.Errorf("set a deadline: %w", err)
 	}
