@@ -220,16 +220,27 @@ func (w *World) Verify() usergrain.Report {
 // stored.
 func (w *World) Settle() usergrain.Report {
 	w.TB.Helper()
-	for deadline := time.Now().Add(patience); ; {
-		report := w.Verify()
-		if report.Differences > 0 {
-			w.TB.Fatalf("the stored data differs: %+v", report)
-		}
-		if report.Behind == 0 && report.Parked == 0 && report.Severings == 0 {
-			return report
-		}
-		w.pause("the tails to drain", deadline)
+	w.Eventually("the tails to drain", w.settled)
+	report := w.Verify()
+	if report.Differences > 0 || report.Behind+report.Parked+report.Severings > 0 {
+		w.TB.Fatalf("the stored data differs: %+v", report)
 	}
+	return report
+}
+
+// settled reports whether nothing is on its way between users.
+func (w *World) settled() bool {
+	w.TB.Helper()
+	ctx := w.TB.Context()
+	marks, err := w.DB.Marks(ctx, persistence.TailEffects)
+	w.must(err)
+	heads, err := w.DB.Heads(ctx)
+	w.must(err)
+	parked, err := w.DB.ParkedTargets(ctx)
+	w.must(err)
+	severings, err := w.DB.Severings(ctx)
+	w.must(err)
+	return marks == heads && len(parked) == 0 && len(severings) == 0
 }
 
 // Eventually waits until the condition holds.
