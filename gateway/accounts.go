@@ -52,8 +52,8 @@ type loginBody struct {
 
 // register is not to be repeated blindly: when its outcome is unknown the account
 // may exist, and then the name is taken, by the one who asks. Logging in tells.
-// If the session cannot be stored after the account was made, logging in makes
-// another.
+// If the session cannot be stored after the account was made, the name is taken
+// just so, and logging in makes another session.
 func (s *Server) register(ctx context.Context, _ *struct{}, in *registerBody) (*sessionOutput, error) {
 	r, err := registration(in.Username, in.Name, in.Email)
 	if err != nil {
@@ -78,7 +78,11 @@ func (s *Server) register(ctx context.Context, _ *struct{}, in *registerBody) (*
 	if err != nil {
 		return nil, fmt.Errorf("register: %w", err)
 	}
-	return s.open(ctx, &result.Account)
+	out, err := s.open(ctx, &result.Account)
+	if err != nil && !errors.Is(err, context.Canceled) {
+		return nil, fmt.Errorf("%w: user %d is registered: %w", errOutcomeUnknown, result.Account.ID, err)
+	}
+	return out, err
 }
 
 // registration reads what every new user brings.

@@ -1,9 +1,12 @@
 package gateway_test
 
 import (
+	"context"
 	"encoding/hex"
+	"errors"
 	"net/http"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -11,7 +14,9 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 
 	"kith/actors/user"
+	"kith/actors/usergrain"
 	"kith/gateway/auth"
+	"kith/persistence"
 )
 
 func TestRegisterLogsIn(t *testing.T) {
@@ -44,6 +49,29 @@ func TestRegisterLogsIn(t *testing.T) {
 	if !strings.HasPrefix(w.hashes[1], "$argon2id$v=19$") {
 		t.Errorf("stored %s", w.hashes[1])
 	}
+}
+
+// Sending it again gives 409: that nothing happened must not be said.
+func TestAnAccountWithoutASessionIsAnUnknownOutcome(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	register := func(username string) call {
+		return call{method: http.MethodPost, path: "/auth/register", body: `{"username":"` + username + `","name":"A","password":"` + password + `"}`}
+	}
+	for i, err := range []error{context.DeadlineExceeded, errors.New("table sessions is on fire"), persistence.ErrNotFound} {
+		w.failSessions = err
+		got := w.call(t, register("alice"+strconv.Itoa(i))).refused(t, 503, "outcome_unknown", "The outcome is not known, try again")
+		if got.Header().Get("Retry-After") != "1" {
+			t.Error(got.Header())
+		}
+	}
+	w.failSessions = context.DeadlineExceeded // of a login nothing is left
+	w.call(t, call{method: http.MethodPost, path: "/auth/login", body: `{"username":"alice0","password":"` + password + `"}`}).refused(t, 503, "unavailable", "Temporarily unavailable, try again")
+	w.failSessions = nil
+	w.call(t, register("alice0")).refused(t, 409, "username_taken", "Username already exists")
+	w.call(t, call{method: http.MethodPost, path: "/auth/login", body: `{"username":"alice0","password":"` + password + `"}`}).is(t, 200)
+	w.failGrains = usergrain.ErrUnavailable // before anything was made
+	w.call(t, register("bob")).refused(t, 503, "unavailable", "Temporarily unavailable, try again")
 }
 
 func TestNamesAreUnique(t *testing.T) {
@@ -162,7 +190,7 @@ func TestTokenAttacks(t *testing.T) {
 		"no subject":    sign(jwt.SigningMethodHS256, []byte(secret), jwt.MapClaims{"exp": exp}),
 		"subject 1":     sign(jwt.SigningMethodHS256, []byte(secret), jwt.MapClaims{"sub": "1", "exp": exp}),
 		"subject upper": sign(jwt.SigningMethodHS256, []byte(secret), jwt.MapClaims{"sub": strings.Repeat("A", 32), "exp": exp}),
-		"bad session":   sign(jwt.SigningMethodHS256, []byte(secret), jwt.MapClaims{"sub": uid, "exp": exp, "sid": "x"}),
+		"sid a number":  sign(jwt.SigningMethodHS256, []byte(secret), jwt.MapClaims{"sub": uid, "exp": exp, "sid": 7}),
 		"garbage":       "garbage", "dots": "..", "empty parts": ".e30.", "long": strings.Repeat("a", 5000),
 	} {
 		if got := w.get(t, token, "/users/alice"); got.Code != 401 {

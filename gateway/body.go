@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"io"
@@ -9,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -29,22 +31,23 @@ const (
 func badBody(field, what string) error {
 	r := &refusal{status: http.StatusBadRequest, code: "invalid_body", message: invalidBody, field: field}
 	if field != "" {
-		r.message += ": " + field + " " + what
+		r.detail = field + " " + what
 	}
 	return r
 }
 
 // readBody reads the body of r, one JSON object of at most limit bytes, into the
 // struct that into points to. With optional, no body at all is an empty object.
-func readBody(r *http.Request, limit int64, optional bool, into any) error {
+// kinds are the content types that it may have.
+func readBody(r *http.Request, limit int64, optional bool, kinds []string, into any) error {
 	if r.ContentLength > limit {
 		return errBodyTooLarge
 	}
 	if optional && r.ContentLength == 0 {
 		return nil
 	}
-	if !isJSON(r.Header["Content-Type"]) {
-		return errMediaType
+	if !isJSON(r.Header["Content-Type"], kinds) {
+		return wantedType(r.Method)
 	}
 	b, err := io.ReadAll(io.LimitReader(r.Body, limit+1))
 	var timeout net.Error
@@ -61,14 +64,30 @@ func readBody(r *http.Request, limit int64, optional bool, into any) error {
 	return parseBody(b, into)
 }
 
-// isJSON reports whether a Content-Type allows JSON. Without one the body is
-// taken for what it must be.
-func isJSON(headers []string) bool {
+// bodyTypes are the content types of the bodies that a method takes.
+func bodyTypes(method string) []string {
+	if method == http.MethodPatch {
+		return []string{contentJSON, contentPatch}
+	}
+	return []string{contentJSON}
+}
+
+// wantedType says which content types a method takes.
+func wantedType(method string) *refusal {
+	if method == http.MethodPatch {
+		return errPatchType
+	}
+	return errMediaType
+}
+
+// isJSON reports whether a Content-Type is one of JSON's kinds. Without one the
+// body is taken for what it must be.
+func isJSON(headers, kinds []string) bool {
 	if len(headers) == 0 {
 		return true
 	}
 	kind, params, err := mime.ParseMediaType(headers[0])
-	if err != nil || len(headers) > 1 || kind != contentJSON {
+	if err != nil || len(headers) > 1 || !slices.Contains(kinds, kind) {
 		return false
 	}
 	charset, given := params["charset"]
@@ -83,6 +102,7 @@ func isJSON(headers []string) bool {
 // and of a name given twice the last counts. Control characters are refused in
 // strings, except newline and tab in fields tagged `text:"lines"`. A type with a
 // method UnmarshalJSON is given what stands there, null included; so is a patch.
+// What is kept unread need not be text.
 func parseBody(b []byte, into any) error {
 	// Whatever the JSON syntax allows is inside the object: no bytes follow it.
 	if !json.Valid(b) {
@@ -94,6 +114,8 @@ func parseBody(b []byte, into any) error {
 var (
 	// unmarshaler is the type of values that read themselves.
 	unmarshaler = reflect.TypeFor[json.Unmarshaler]() //nolint:gochecknoglobals // a constant
+	// keeper is the type of values that keep what stands there.
+	keeper = reflect.TypeFor[unread]() //nolint:gochecknoglobals // a constant
 	// patchable is the type of fields in which null says something.
 	patchable = reflect.TypeFor[patched]() //nolint:gochecknoglobals // a constant
 )
@@ -103,6 +125,13 @@ type wantError string
 
 // Error implements error.
 func (w wantError) Error() string { return string(w) }
+
+// unread is a value that keeps what stands there, for somebody else to read and
+// to refuse: its UnmarshalJSON is given what need not be text.
+type unread interface {
+	json.Unmarshaler
+	unread()
+}
 
 // patched is a field of a merge patch (RFC 7396).
 type patched interface {
@@ -149,7 +178,7 @@ func (patch[T]) Schema(r huma.Registry) *huma.Schema {
 func assign(field string, raw []byte, v reflect.Value, lines bool) error {
 	switch {
 	case v.CanAddr() && v.Addr().Type().Implements(unmarshaler) && v.Kind() != reflect.Pointer:
-		if err := checkText(raw); err != nil && field != "" { // a body that reads itself names the field
+		if err := checkText(raw); err != nil && !v.Addr().Type().Implements(keeper) {
 			return badBody(field, err.Error())
 		}
 		if err := json.Unmarshal(raw, v.Addr().Interface()); err != nil {
@@ -224,16 +253,22 @@ func assignObject(field string, raw []byte, v reflect.Value) error {
 		return badBody(field, "must be an object")
 	}
 	fields := fieldsOf(v.Type())
+	var noText error // of what the struct does not have, told when the rest was read
 	for d.More() {
 		start := d.InputOffset()
 		token, err := d.Token()
 		name, isName := token.(string)
-		if err != nil || !isName || checkText(raw[start:d.InputOffset()]) != nil {
-			return badBody(field, "must have names that are text")
+		if err != nil || !isName {
+			return badBody(field, "must be an object")
 		}
+		nameErr := checkText(raw[start:d.InputOffset()])
 		var value json.RawMessage
 		if err := d.Decode(&value); err != nil {
 			return badBody(field, "must be an object")
+		}
+		if nameErr != nil {
+			noText = cmp.Or(noText, badBody(field, "must have names that are text"))
+			continue
 		}
 		path := name
 		if field != "" {
@@ -243,7 +278,7 @@ func assignObject(field string, raw []byte, v reflect.Value) error {
 		switch {
 		case !known:
 			if err := checkText(value); err != nil {
-				return badBody("", "") // names of the client's own are not repeated
+				noText = cmp.Or(noText, badBody(field, "must hold nothing but text")) // names of the client's own are not repeated
 			}
 		case f.forgets && isNull(value):
 			v.Field(f.index).SetZero() // of a name given twice the last counts
@@ -253,7 +288,7 @@ func assignObject(field string, raw []byte, v reflect.Value) error {
 			}
 		}
 	}
-	return nil
+	return noText
 }
 
 func assignList(field string, raw []byte, v reflect.Value, lines bool) error {

@@ -16,36 +16,45 @@ func TestBodiesAreOneJSONObject(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	token := w.join(t, "alice")
-	for body, message := range map[string]string{
-		" ": "Invalid request body", "null": "Invalid request body", "[]": "Invalid request body", `"x"`: "Invalid request body", "1": "Invalid request body",
-		"{": "Invalid request body", "{}x": "Invalid request body", "{}{}": "Invalid request body", `{"name":"a",}`: "Invalid request body",
-		`{'name':'a'}`: "Invalid request body", `{"name" "a"}`: "Invalid request body", "\ufeff{}": "Invalid request body", "{\"name\":\"a\tb\"}": "Invalid request body",
-		`{"name":1}`:                  "Invalid request body: name must be a string",
-		`{"name":["a"]}`:              "Invalid request body: name must be a string",
-		`{"name":{}}`:                 "Invalid request body: name must be a string",
-		`{"role":true}`:               "Invalid request body: role must be a string",
-		`{"name":"a","bio":0}`:        "Invalid request body: bio must be a string",
-		`{"name":"\ud800"}`:           "Invalid request body: name must not contain a lone surrogate",
-		`{"name":"\udc00\ud800"}`:     "Invalid request body: name must not contain a lone surrogate",
-		`{"name":"\ud800\\udc00"}`:    "Invalid request body: name must not contain a lone surrogate",
-		`{"name":"\ud83dA"}`:          "Invalid request body: name must not contain a lone surrogate",
-		`{"name":"\ud83d\u0041"}`:     "Invalid request body: name must not contain a lone surrogate",
-		"{\"name\":\"\xff\"}":         "Invalid request body: name must be valid UTF-8",
-		"{\"name\":\"\xed\xa0\x80\"}": "Invalid request body: name must be valid UTF-8",
-		"{\"other\":\"\xff\"}":        "Invalid request body",
-		"{\"\xff\":1}":                "Invalid request body",
-		`{"\ud800":1}`:                "Invalid request body",
-		`{"other":["\ud800"]}`:        "Invalid request body",
-		`{"name":"a\u0000b"}`:         "Invalid request body: name must not contain control characters",
-		`{"name":"a\nb"}`:             "Invalid request body: name must not contain control characters",
-		`{"name":"\u0085a"}`:          "Invalid request body: name must not contain control characters",
-		`{"name":"\n a"}`:             "Invalid request body: name must not contain control characters",
-		`{"bio":"a\rb"}`:              "Invalid request body: bio must not contain control characters",
-		`{"email":"a@b.c\n"}`:         "Invalid request body: email must not contain control characters",
+	for body, detail := range map[string]string{
+		" ": "", "null": "", "[]": "", `"x"`: "", "1": "",
+		"{": "", "{}x": "", "{}{}": "", `{"name":"a",}`: "",
+		`{'name':'a'}`: "", `{"name" "a"}`: "", "\ufeff{}": "", "{\"name\":\"a\tb\"}": "",
+		`{"name":1}`:                  "name must be a string",
+		`{"name":["a"]}`:              "name must be a string",
+		`{"name":{}}`:                 "name must be a string",
+		`{"role":true}`:               "role must be a string",
+		`{"name":"a","bio":0}`:        "bio must be a string",
+		`{"name":"\ud800"}`:           "name must not contain a lone surrogate",
+		`{"name":"\udc00\ud800"}`:     "name must not contain a lone surrogate",
+		`{"name":"\ud800\\udc00"}`:    "name must not contain a lone surrogate",
+		`{"name":"\ud83dA"}`:          "name must not contain a lone surrogate",
+		`{"name":"\ud83d\u0041"}`:     "name must not contain a lone surrogate",
+		"{\"name\":\"\xff\"}":         "name must be valid UTF-8",
+		"{\"name\":\"\xed\xa0\x80\"}": "name must be valid UTF-8",
+		"{\"other\":\"\xff\"}":        "",
+		"{\"\xff\":1}":                "",
+		`{"\ud800":1}`:                "",
+		`{"other":["\ud800"]}`:        "",
+		`{"name":"a\u0000b"}`:         "name must not contain control characters",
+		`{"name":"a\nb"}`:             "name must not contain control characters",
+		`{"name":"\u0085a"}`:          "name must not contain control characters",
+		`{"name":"\n a"}`:             "name must not contain control characters",
+		`{"bio":"a\rb"}`:              "bio must not contain control characters",
+		`{"email":"a@b.c\n"}`:         "email must not contain control characters",
 	} {
-		got := w.call(t, call{method: http.MethodPut, path: "/users/self", token: token, body: body}).refused(t, 400, "invalid_body", message)
-		if rest, about := strings.CutPrefix(message, "Invalid request body: "); about && got.body["field"] != strings.Fields(rest)[0] {
-			t.Errorf("%s: field %v", body, got.body["field"])
+		c := call{method: http.MethodPut, path: "/users/self", token: token, body: body}
+		got := w.call(t, c).refused(t, 400, "invalid_body", "Invalid request body")
+		if field, _, _ := strings.Cut(detail, " "); got.text("field") != field || got.text("detail") != detail {
+			t.Errorf("%s: %s", body, got.Body)
+		}
+		c.header = []string{"Accept", "application/problem+json"}
+		want := "Invalid request body"
+		if detail != "" {
+			want += ": " + detail
+		}
+		if got := w.call(t, c); got.body["detail"] != want {
+			t.Errorf("%s: %s", body, got.Body)
 		}
 	}
 	// No body at all is not an object either.
@@ -60,6 +69,20 @@ func TestBodiesAreOneJSONObject(t *testing.T) {
 		}
 		got.is(t, 200)
 	}
+}
+
+// text is a member of the answer, "" when it is not there.
+func (r reply) text(member string) string {
+	s, _ := r.body[member].(string)
+	return s
+}
+
+// whole is the message of an error and its detail.
+func (r reply) whole() string {
+	if detail := r.text("detail"); detail != "" {
+		return r.text("message") + ": " + detail
+	}
+	return r.text("message")
 }
 
 func TestBodiesAreBounded(t *testing.T) {
@@ -87,6 +110,30 @@ func TestBodiesAreBounded(t *testing.T) {
 	send(`{"other":`+strings.Repeat("[", 30_000)+strings.Repeat("]", 30_000)+`}`, true).is(t, 400) // too deep
 }
 
+// A body that nobody reads is as large as others.
+func TestBodiesThatNobodyReadsAreBounded(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	token := w.join(t, "alice")
+	send := func(method, path, token string, n int64) reply {
+		r := call{method: method, path: path, token: token, body: "x"}.request(t)
+		r.ContentLength = n
+		return w.send(t, r)
+	}
+	for path, method := range map[string]string{
+		"/users/alice": http.MethodGet, "/healthz": http.MethodGet, "/users/availability/bob": http.MethodGet, "/openapi.json": http.MethodGet, "/users/self/followed/studios/1": http.MethodPut,
+	} {
+		send(method, path, token, 64<<10+1).refused(t, 413, "body_too_large", "Request body too large")
+		if got := send(method, path, token, 64<<10); got.Code >= 400 {
+			t.Errorf("%s: %d %s", path, got.Code, got.Body)
+		}
+	}
+	send(http.MethodGet, "/users/alice", "", 64<<10+1).is(t, 401)
+	send(http.MethodPut, w.uploadURL(t, token, ""), "", 64<<10+1).is(t, 415) // has a limit of its own
+	send(http.MethodDelete, "/users/alice", token, 64<<10+1).is(t, 413)
+	w.get(t, token, "/users/alice").is(t, 200)
+}
+
 func TestBodiesAreJSON(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -106,6 +153,17 @@ func TestBodiesAreJSON(t *testing.T) {
 	r := httptest.NewRequestWithContext(t.Context(), http.MethodPut, "/users/self", strings.NewReader("{}"))
 	r.Header.Set("Authorization", "Bearer "+token)
 	w.send(t, r).is(t, 200) // none said
+	for kind, status := range map[string]int{
+		"application/json": 200, "application/merge-patch+json": 200, "Application/Merge-Patch+JSON; charset=utf-8": 200,
+		"application/merge-patch+json; charset=latin1": 415, "application/json-patch+json": 415, "text/plain": 415,
+	} {
+		for _, section := range []string{"profile", "preferences", "privacy"} {
+			got := w.call(t, call{method: http.MethodPatch, path: "/users/self/" + section, token: token, body: "{}", header: []string{"Content-Type", kind}}).is(t, status)
+			if status == 415 {
+				got.refused(t, 415, "unsupported_media_type", "Content type must be application/json or application/merge-patch+json")
+			}
+		}
+	}
 }
 
 type nested struct {

@@ -21,6 +21,7 @@ import (
 
 const (
 	contentJSON    = "application/json"
+	contentPatch   = "application/merge-patch+json"
 	contentProblem = "application/problem+json"
 )
 

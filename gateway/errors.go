@@ -22,6 +22,7 @@ type refusal struct {
 	status  int
 	code    string // stable snake_case, for programs
 	message string // a sentence without a full stop, for people
+	detail  string // what is wrong with the field, "" when the message says it
 	field   string // of the request, "" when it is not about one
 
 	retryAfter time.Duration // 0: no Retry-After
@@ -32,6 +33,14 @@ type refusal struct {
 
 // Error returns the code.
 func (r *refusal) Error() string { return r.code }
+
+// whole is the message and the detail, for where there is one text only.
+func (r *refusal) whole() string {
+	if r.detail == "" {
+		return r.message
+	}
+	return r.message + ": " + r.detail
+}
 
 // retryLater is how long a client should wait when a queue is full or the
 // database is away.
@@ -75,6 +84,7 @@ var (
 	errQuery            = &refusal{status: http.StatusBadRequest, code: "invalid_query", message: "Invalid query string"}
 	errBodyTooLarge     = &refusal{status: http.StatusRequestEntityTooLarge, code: "body_too_large", message: "Request body too large"}
 	errMediaType        = &refusal{status: http.StatusUnsupportedMediaType, code: "unsupported_media_type", message: "Content type must be application/json"}
+	errPatchType        = &refusal{status: http.StatusUnsupportedMediaType, code: "unsupported_media_type", message: "Content type must be application/json or application/merge-patch+json"}
 	errTimeout          = &refusal{status: http.StatusRequestTimeout, code: "request_timeout", message: "Request took too long to arrive"}
 	errNotReady         = &refusal{status: http.StatusServiceUnavailable, code: "not_ready", message: "Not ready", retryAfter: retryLater, reasons: []string{"the database does not take writes"}}
 	errInternal         = &refusal{status: http.StatusInternalServerError, code: "internal_error", message: "Internal server error"}
@@ -164,6 +174,7 @@ type failure struct {
 	Code      string   `json:"code" doc:"For programs: stable" example:"username_taken"`
 	RequestID string   `json:"request_id" doc:"Names this request in the log of the server"`
 	Field     string   `json:"field,omitempty" doc:"The field of the request that the error is about"`
+	Detail    string   `json:"detail,omitempty" doc:"What is wrong with the field, where the message does not say it"`
 	Reasons   []string `json:"reasons,omitempty" nullable:"false" doc:"What is not ready"`
 
 	refusal *refusal
@@ -209,7 +220,11 @@ func (f *failure) appendJSON(b []byte) []byte {
 	} else {
 		b = append(b, `{"status":"error","message":`...)
 	}
-	b = appendString(b, f.Message)
+	if f.problem {
+		b = appendString(b, f.refusal.whole())
+	} else {
+		b = appendString(b, f.Message)
+	}
 	b = append(b, `,"code":`...)
 	b = appendString(b, f.Code)
 	b = append(b, `,"request_id":`...)
@@ -217,6 +232,10 @@ func (f *failure) appendJSON(b []byte) []byte {
 	if f.Field != "" {
 		b = append(b, `,"field":`...)
 		b = appendString(b, f.Field)
+	}
+	if f.Detail != "" && !f.problem {
+		b = append(b, `,"detail":`...)
+		b = appendString(b, f.Detail)
 	}
 	if len(f.Reasons) > 0 {
 		b = append(b, `,"reasons":`...)
@@ -241,7 +260,7 @@ func (s *Server) fail(ctx context.Context, err error) *failure {
 
 func newFailure(x *exchange, r *refusal) *failure {
 	return &failure{
-		Status: "error", Message: r.message, Code: r.code, RequestID: x.id, Field: r.field, Reasons: r.reasons,
+		Status: "error", Message: r.message, Code: r.code, RequestID: x.id, Field: r.field, Detail: r.detail, Reasons: r.reasons,
 		refusal: r, problem: prefersProblem(x.r.Header["Accept"]),
 	}
 }

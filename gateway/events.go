@@ -79,7 +79,7 @@ type eventsInput struct {
 	Type     string     `query:"type" doc:"Only events of this type" enum:"view,rating,watchlist_add,watchlist_remove,review"`
 	MovieID  idParam    `query:"movie_id" doc:"Only events about this movie"`
 	Limit    limitParam `query:"limit" doc:"Rows in a page"`
-	Cursor   string     `query:"cursor" doc:"next_cursor of the page before"`
+	Cursor   string     `query:"cursor" minLength:"1" doc:"next_cursor of the page before"`
 }
 
 // eventsAnswer is {status,events,count,next_cursor}.
@@ -217,7 +217,7 @@ func (f *eventFilter) matches(e *wire.Event) bool {
 
 // eventInput is the path of one of the caller's events.
 type eventInput struct {
-	EventID string `path:"event_id" doc:"1 to 64 of A to Z, a to z, 0 to 9, _ and -" example:"evt_01"`
+	EventID string `path:"event_id" pattern:"^[A-Za-z0-9_-]{1,64}$" doc:"1 to 64 of A to Z, a to z, 0 to 9, _ and -" example:"evt_01"`
 }
 
 // deleteEvent is not found the second time, as what is deleted is.

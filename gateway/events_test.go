@@ -98,7 +98,7 @@ func TestEventsOfABatchAreAnsweredInOrder(t *testing.T) {
 		`7,null,{"event_id":"a","type":"view","movie_id":3},{"event_id":"z","type":"review","movie_id":9,"review":"r"}]}`).is(t, 200)
 	const want = `{"status":"success","results":[{"event_id":"a","status":"created"},{"event_id":"old","status":"duplicate"},` +
 		`{"event_id":"bad","status":"invalid","message":"Rating is required"},` +
-		`{"event_id":"","status":"invalid","message":"Event id must be 1 to 64 letters, digits, underscores or hyphens"},` +
+		`{"event_id":"not valid","status":"invalid","message":"Event id must be 1 to 64 letters, digits, underscores or hyphens"},` +
 		`{"event_id":"typed","status":"invalid","message":"Invalid request body: movie_id must be an integer"},` +
 		`{"event_id":"","status":"invalid","message":"Invalid request body"},{"event_id":"","status":"invalid","message":"Invalid request body"},` +
 		`{"event_id":"a","status":"duplicate"},{"event_id":"z","status":"created"}]}`
@@ -121,13 +121,67 @@ func TestEventsOfABatchAreAnsweredInOrder(t *testing.T) {
 	for _, events := range []string{"", one + strings.Repeat(","+one, 500)} {
 		w.record(t, token, `{"events":[`+events+`]}`).refused(t, 400, "invalid_events", "Events must be 1 to 500")
 	}
-	for body, message := range map[string]string{
-		`{"events":7}`: "Invalid request body: events must be a list", `{"events":{}}`: "Invalid request body: events must be a list",
-		`{"events":[{"review":"\ud800"}]}`: "Invalid request body: events must not contain a lone surrogate", `[]`: "Invalid request body",
+	for body, detail := range map[string]string{
+		`{"events":7}`: "events must be a list", `{"events":{}}`: "events must be a list", `[]`: "", `{"events":[{}]`: "",
+		`{"events":[{}],"other":"\ud800"}`: "", `{"\ud800":1,"events":[{}]}`: "", "{\"events\":[\"\xff]}": "",
 	} {
-		w.record(t, token, body).refused(t, 400, "invalid_body", message)
+		if got := w.record(t, token, body).refused(t, 400, "invalid_body", "Invalid request body"); got.text("detail") != detail {
+			t.Errorf("%s: %s", body, got.Body)
+		}
 	}
 	w.record(t, token, `{"events":null,"type":"view","movie_id":1}`).is(t, 201) // null is absent
+}
+
+// What is no text in one event is that event's fault alone.
+func TestEventsOfABatchThatAreNoText(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	token := w.join(t, "alice")
+	got := w.record(t, token, `{"events":[{"event_id":"a","type":"view","movie_id":1},{"event_id":"b","type":"review","movie_id":1,"review":"\ud800"},`+
+		"{\"event_id\":\"c\",\"type\":\"review\",\"movie_id\":1,\"review\":\"\xff\"},{\"\xff\":1,\"event_id\":\"d\"},\"\xff\","+
+		`{"other":{"\ud800":1},"type":"view","movie_id":1,"event_id":"e"},{"event_id":"\ud800","type":"view","movie_id":1},{"event_id":"z","type":"view","movie_id":1}]}`).is(t, 200)
+	const want = `{"status":"success","results":[{"event_id":"a","status":"created"},` +
+		`{"event_id":"b","status":"invalid","message":"Invalid request body: review must not contain a lone surrogate"},` +
+		`{"event_id":"c","status":"invalid","message":"Invalid request body: review must be valid UTF-8"},` +
+		`{"event_id":"d","status":"invalid","message":"Invalid request body"},{"event_id":"","status":"invalid","message":"Invalid request body"},` +
+		`{"event_id":"e","status":"invalid","message":"Invalid request body"},` +
+		`{"event_id":"","status":"invalid","message":"Invalid request body: event_id must not contain a lone surrogate"},{"event_id":"z","status":"created"}]}`
+	if strings.TrimSpace(got.Body.String()) != want {
+		t.Errorf("got  %s\nwant %s", got.Body, want)
+	}
+	if got := w.get(t, token, "/users/self/events").is(t, 200); !slices.Equal(eventIDs(got), []string{"z", "a"}) {
+		t.Error(got.Body)
+	}
+}
+
+// Whoever sent an event that is not valid can tell which it was.
+func TestTheIDOfAnEventThatIsNotValidIsRepeated(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	token := w.join(t, "alice")
+	for event, want := range map[string]string{
+		`{"event_id":"first","movie_id":"x"}`:                   "first",
+		`{"movie_id":"x","event_id":"last"}`:                    "last",
+		`{"movie_id":"x","event_id":"a","event_id":"b"}`:        "b",
+		`{"movie_id":"x","event_id":"a","event_id":null}`:       "",
+		`{"movie_id":"x","EVENT_ID":"a"}`:                       "",
+		`{"type":"view","movie_id":1,"event_id":"no rule <&>"}`: "no rule <&>",
+		`{"movie_id":"x","event_id":"\ud83d\ude00"}`:            "😀",
+		`{"event_id":"` + strings.Repeat("é", 64) + `"}`:        strings.Repeat("é", 64),
+		`{"event_id":"` + strings.Repeat("é", 65) + `"}`:        "",
+		`{"event_id":7}`:                  "",
+		`{"event_id":["a"],"movie_id":1}`: "",
+		`{"event_id":""}`:                 "",
+		`{}`:                              "",
+		`{"type":"view","movie_id":1,"event_details":1,"event_id":"k"}`: "k",
+	} {
+		got := w.record(t, token, `{"events":[`+event+`]}`).is(t, 200)
+		results, _ := got.body["results"].([]any)
+		result, _ := results[0].(map[string]any)
+		if result["event_id"] != want || result["status"] != "invalid" {
+			t.Errorf("%s: %s", event, got.Body)
+		}
+	}
 }
 
 func eventIDs(r reply) (ids []string) {
@@ -146,34 +200,43 @@ func TestEventsThatAreNotValid(t *testing.T) {
 		`{"type":"VIEW","movie_id":1}`:                                                                             {"type", "Type must be view, rating, watchlist_add, watchlist_remove or review"},
 		`{"type":"view"}`:                                                                                          {"movie_id", "Movie id must be a positive 64-bit integer"},
 		`{"type":"view","movie_id":0}`:                                                                             {"movie_id", "Movie id must be a positive 64-bit integer"},
-		`{"type":"view","movie_id":1e19}`:                                                                          {"movie_id", "Invalid request body: movie_id must be an integer"},
-		`{"type":"view","movie_id":9223372036854775808}`:                                                           {"movie_id", "Invalid request body: movie_id must be an integer"},
+		`{"type":"view","movie_id":1e19}`:                                                                          {"movie_id", "movie_id must be an integer"},
+		`{"type":"view","movie_id":9223372036854775808}`:                                                           {"movie_id", "movie_id must be an integer"},
 		`{"type":"rating","movie_id":1}`:                                                                           {"rating", "Rating is required"},
 		`{"type":"rating","movie_id":1,"rating":null}`:                                                             {"rating", "Rating is required"},
 		`{"type":"rating","movie_id":1,"rating":10.1}`:                                                             {"rating", "Rating must be from 0 to 10 with at most one decimal"},
 		`{"type":"rating","movie_id":1,"rating":-1}`:                                                               {"rating", "Rating must be from 0 to 10 with at most one decimal"},
 		`{"type":"rating","movie_id":1,"rating":7.25}`:                                                             {"rating", "Rating must be from 0 to 10 with at most one decimal"},
-		`{"type":"rating","movie_id":1,"rating":"8"}`:                                                              {"rating", "Invalid request body: rating must be a number"},
+		`{"type":"rating","movie_id":1,"rating":"8"}`:                                                              {"rating", "rating must be a number"},
 		`{"type":"view","movie_id":1,"rating":8}`:                                                                  {"rating", "Rating is allowed only for a rating or a review"},
 		`{"type":"review","movie_id":1}`:                                                                           {"review", "Review is required"},
-		`{"type":"review","movie_id":1,"review":"a\u0001"}`:                                                        {"review", "Invalid request body: review must not contain control characters"},
-		`{"type":"view","movie_id":1,"event_details":[]}`:                                                          {"event_details", "Invalid request body: event_details must be an object"},
+		`{"type":"review","movie_id":1,"review":"a\u0001"}`:                                                        {"review", "review must not contain control characters"},
+		`{"type":"review","movie_id":1,"review":"a\ud800"}`:                                                        {"review", "review must not contain a lone surrogate"},
+		"{\"type\":\"review\",\"movie_id\":1,\"review\":\"\xff\"}":                                                 {"review", "review must be valid UTF-8"},
+		`{"other":"\ud800","review":"\udfff","type":"review","movie_id":1}`:                                        {"review", "review must not contain a lone surrogate"},
+		`{"type":"view","movie_id":1,"context":{"source_page":"\ud800"}}`:                                          {"context.source_page", "context.source_page must not contain a lone surrogate"},
+		`{"type":"view","movie_id":1,"event_details":{"a":"\ud800"}}`:                                              {"event_details", "event_details must not contain a lone surrogate"},
+		`{"type":"view","movie_id":1,"event_details":[]}`:                                                          {"event_details", "event_details must be an object"},
 		`{"type":"view","movie_id":1,"event_details":{"a":"\n"}}`:                                                  {"event_details", "Event details must not contain control characters"},
 		`{"type":"view","movie_id":1,"session_id":"` + strings.Repeat("s", 129) + `"}`:                             {"session_id", "Session id must be at most 128 characters"},
 		`{"type":"view","movie_id":1,"context":{"source_page":"` + strings.Repeat("s", 257) + `"}}`:                {"context.source_page", "Source page must be at most 256 characters"},
-		`{"type":"view","movie_id":1,"context":7}`:                                                                 {"context", "Invalid request body: context must be an object"},
-		`{"type":"view","movie_id":1,"context":{"source_section":7}}`:                                              {"context.source_section", "Invalid request body: context.source_section must be a string"},
+		`{"type":"view","movie_id":1,"context":7}`:                                                                 {"context", "context must be an object"},
+		`{"type":"view","movie_id":1,"context":{"source_section":7}}`:                                              {"context.source_section", "context.source_section must be a string"},
 		`{"type":"view","movie_id":1,"occurred_at":"2024-01-15T10:31:01Z"}`:                                        {"occurred_at", "Time must be at most 1 minute ahead"},
 		`{"type":"view","movie_id":1,"occurred_at":"2023-12-16T10:29:59Z"}`:                                        {"occurred_at", "Time must be at most 30 days back"},
-		`{"type":"view","movie_id":1,"occurred_at":"yesterday"}`:                                                   {"occurred_at", "Invalid request body: occurred_at must be a time of RFC 3339"},
-		`{"type":"view","movie_id":1,"occurred_at":1705314600}`:                                                    {"occurred_at", "Invalid request body: occurred_at must be a time of RFC 3339"},
+		`{"type":"view","movie_id":1,"occurred_at":"yesterday"}`:                                                   {"occurred_at", "occurred_at must be a time of RFC 3339"},
+		`{"type":"view","movie_id":1,"occurred_at":1705314600}`:                                                    {"occurred_at", "occurred_at must be a time of RFC 3339"},
 		`{"event_id":"","type":"view","movie_id":1}`:                                                               {"event_id", "Event id must be 1 to 64 letters, digits, underscores or hyphens"},
 		`{"event_id":"` + strings.Repeat("e", 65) + `","type":"view","movie_id":1}`:                                {"event_id", "Event id must be 1 to 64 letters, digits, underscores or hyphens"},
-		`{"event_id":7,"type":"view","movie_id":1}`:                                                                {"event_id", "Invalid request body: event_id must be a string"},
+		`{"event_id":7,"type":"view","movie_id":1}`:                                                                {"event_id", "event_id must be a string"},
 		`{"type":"review","movie_id":1,"review":"` + strings.Repeat("x", 10001) + `"}`:                             {"review", "Review must be at most 10000 characters"},
 		`{"type":"view","movie_id":1,"event_details":{"a":"` + strings.Repeat("x", 4096-len(`{"a":""}`)+1) + `"}}`: {"event_details", "Event details must be at most 4096 bytes"},
 	} {
-		if got := w.record(t, token, body).is(t, 400); got.body["field"] != want[0] || got.body["message"] != want[1] {
+		message, detail := want[1], ""
+		if strings.HasPrefix(want[1], want[0]+" ") { // what the field must be, not a rule of events
+			message, detail = "Invalid request body", want[1]
+		}
+		if got := w.record(t, token, body).is(t, 400); got.body["field"] != want[0] || got.body["message"] != message || got.text("detail") != detail {
 			t.Errorf("%.200s: %s", body, got.Body)
 		}
 	}

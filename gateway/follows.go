@@ -24,6 +24,8 @@ func (s *Server) addFollows() {
 		summary: "Stop following a user", description: "Also a success when the user was not followed.",
 		errors: []int{http.StatusBadRequest, http.StatusNotFound},
 	}, s.unfollow)
+	s.addBlank(http.MethodPut, "/users/self/following/", "follow-nobody", tagFollows, true)
+	s.addBlank(http.MethodDelete, "/users/self/following/", "unfollow-nobody", tagFollows, true)
 	for _, list := range []struct {
 		kind          persistence.EdgeKind
 		name, summary string
@@ -108,7 +110,7 @@ func (s *Server) unfollow(ctx context.Context, in *usernameInput) (*unfollowOutp
 type edgesInput struct {
 	Username string     `path:"username" doc:"A username, compared without case, or self" example:"johndoe"`
 	Limit    limitParam `query:"limit" doc:"Rows in a page"`
-	Cursor   string     `query:"cursor" doc:"next_cursor of the page before"`
+	Cursor   string     `query:"cursor" minLength:"1" doc:"next_cursor of the page before"`
 }
 
 // listUsers answers a page of a follow list. One row more than asked for is read,

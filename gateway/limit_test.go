@@ -168,7 +168,27 @@ func TestABatchCostsWhatItHolds(t *testing.T) {
 	send(1).limited(t, 6)
 	w.get(t, token, "/users/self").is(t, 200).told(t, 100, 99, 1)
 	w.pass(time.Minute)
-	send(500).is(t, 200).told(t, 10, 0, 60) // more than there ever is takes all
+	for i, n := range []int{11, 500} { // more than there ever is, of which one was taken
+		left := 9 - i
+		send(n).told(t, 10, left, 6*(10-left)).limited(t, 6*(10-left)+6)
+	}
+	if got := w.get(t, token, "/users/self/events").is(t, 200); len(eventIDs(got)) != 9 {
+		t.Error(got.Body)
+	}
+	w.pass(time.Minute)
+	send(10).is(t, 200).told(t, 10, 0, 60)
+}
+
+// Also what names nobody is counted.
+func TestABlankNameIsLimitedLikeOthers(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	token := w.join(t, "alice")
+	w.withLimits(t, limits.Rates{Availability: perMinute(2), User: perMinute(3)}, "")
+	w.get(t, "", "/users/availability/").refused(t, 400, "username_required", "Username is required").told(t, 2, 1, 30)
+	w.get(t, "", "/users/availability/bob").is(t, 200).told(t, 2, 0, 60)
+	w.get(t, "", "/users/availability/").told(t, 2, 0, 60).limited(t, 30)
+	w.get(t, token, "/users/").refused(t, 400, "username_required", "Username is required").told(t, 3, 2, 20)
 }
 
 func TestLimitsThatAreOff(t *testing.T) {

@@ -71,6 +71,7 @@ func eachOperation(doc *huma.OpenAPI, f func(method, path string, op *huma.Opera
 func exemplify(op *huma.Operation, given map[string]map[string]json.RawMessage) {
 	if op.RequestBody != nil {
 		addExamples(op.RequestBody.Content[contentJSON], given["request"])
+		addExamples(op.RequestBody.Content[contentPatch], given["request"])
 	}
 	for status, r := range op.Responses {
 		code, err := strconv.Atoi(status)
@@ -105,7 +106,7 @@ func addExamples(media *huma.MediaType, values map[string]json.RawMessage) {
 
 // exampleOf is a refusal as it is written.
 func exampleOf(r *refusal, problem bool) json.RawMessage {
-	f := &failure{Message: r.message, Code: r.code, RequestID: "7ffa293cd3e5-2s", Field: r.field, Reasons: r.reasons, refusal: r, problem: problem}
+	f := &failure{Message: r.message, Code: r.code, RequestID: "7ffa293cd3e5-2s", Field: r.field, Detail: r.detail, Reasons: r.reasons, refusal: r, problem: problem}
 	return f.appendJSON(nil)
 }
 
@@ -117,7 +118,7 @@ func refusalsOf(op *huma.Operation, status int) []*refusal {
 		candidates = append(candidates, parameterRefusals(op.OperationID, p.Name)...)
 	}
 	if op.RequestBody != nil {
-		candidates = append(candidates, bodyRefusals()...)
+		candidates = append(candidates, bodyRefusals(op.Method)...)
 	}
 	var found []*refusal
 	for _, r := range candidates {
@@ -145,8 +146,8 @@ func refusalsOf(op *huma.Operation, status int) []*refusal {
 // refusalOf is what a client is told about an error.
 func refusalOf(err error) *refusal { return judge(context.Background(), err) }
 
-func bodyRefusals() []*refusal {
-	return []*refusal{refusalOf(badBody("", "")), errTimeout, errBodyTooLarge, errMediaType}
+func bodyRefusals(method string) []*refusal {
+	return []*refusal{refusalOf(badBody("", "")), errTimeout, errBodyTooLarge, wantedType(method)}
 }
 
 func parameterRefusals(operation, name string) []*refusal {

@@ -24,8 +24,11 @@ const (
 	tagPhotos   = "photos"
 	pathMedia   = "/media"
 	photoFolder = "/ProfileProto/users/"
-	// uploadTimeout bounds how long a photo may take to arrive.
+	// uploadTimeout bounds how long a photo may take to arrive, and stallTimeout how
+	// long each stallBytes of it may: who stops gives the place to others.
 	uploadTimeout = 2 * time.Minute
+	stallTimeout  = 10 * time.Second
+	stallBytes    = 16 << 10
 )
 
 func (s *Server) addPhotos() {
@@ -34,7 +37,6 @@ func (s *Server) addPhotos() {
 		summary: "Get a URL to upload your photo to",
 		description: "PUT the bytes of the image to gateway_url within 20 minutes, then set profile_picture to path. " +
 			"At most 5 MiB. No body means a JPEG.",
-		errors: []int{http.StatusNotFound},
 	}, s.uploadPhoto)
 	hosted, ok := s.cfg.Blobs.(persistence.HostedBlobs)
 	if !ok {
@@ -45,9 +47,11 @@ func (s *Server) addPhotos() {
 		photo[kind] = &huma.MediaType{Schema: &huma.Schema{Type: huma.TypeString, Format: "binary"}}
 	}
 	put := route{
-		method: http.MethodPut, path: PathUploads + photoFolder + "{file}", id: "put-photo", tag: tagPhotos, public: true,
-		summary: "Upload a photo", description: "To the URL that the upload route returned, as it is; it needs no token.",
-		errors: []int{http.StatusForbidden, http.StatusRequestTimeout, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType},
+		method: http.MethodPut, path: PathUploads + photoFolder + "{file}", id: "put-photo", tag: tagPhotos, public: true, readsBody: true,
+		summary: "Upload a photo",
+		description: "To the URL that the upload route returned, as it is; it needs no token. " +
+			"One upload at a time, at 16 KiB in 10 seconds or faster.",
+		errors: []int{http.StatusForbidden, http.StatusRequestTimeout, http.StatusUnsupportedMediaType},
 	}
 	handle(s, put, func(ctx context.Context, in *uploadInput) (*messageOutput, error) { return s.putPhoto(ctx, in, hosted) })
 	describe(s.api.OpenAPI(), put).RequestBody = &huma.RequestBody{Required: true, Content: photo}
@@ -95,7 +99,7 @@ type uploadAnswer struct {
 }
 
 func (s *Server) uploadPhoto(ctx context.Context, _ *struct{}, in *uploadBody) (*uploadOutput, error) {
-	caller, err := s.caller(ctx, true)
+	caller, err := s.caller(ctx, false)
 	if err != nil {
 		return nil, err
 	}
@@ -133,11 +137,7 @@ func (s *Server) putPhoto(ctx context.Context, in *uploadInput, blobs persistenc
 	if x.r.ContentLength > persistence.MaxPhotoBytes {
 		return nil, errPhotoTooLarge
 	}
-	deadline := time.Now().Add(uploadTimeout) // the connection's clock
-	control := http.NewResponseController(&x.w)
-	// A connection that knows no deadlines has the ones of the server.
-	_ = errors.Join(control.SetReadDeadline(deadline), control.SetWriteDeadline(deadline.Add(uploadTimeout)))
-	body := &bodyReader{r: x.r.Body}
+	body := newBodyReader(x)
 	if _, err := blobs.Put(ctx, upload, body); err != nil {
 		if body.err != nil {
 			return nil, body.refusal()
@@ -150,17 +150,47 @@ func (s *Server) putPhoto(ctx context.Context, in *uploadInput, blobs persistenc
 	return &messageOutput{Body: &messageAnswer{Message: "Profile photo uploaded"}}, nil
 }
 
-// bodyReader remembers why a body could not be read.
+// bodyReader reads a body that must go on arriving, and remembers why it could not
+// be read.
 type bodyReader struct {
-	r   io.Reader
-	err error
+	r        io.Reader
+	control  *http.ResponseController
+	deadline time.Time // of the whole body
+	due      int       // bytes until the next deadline
+	err      error
 }
+
+func newBodyReader(x *exchange) *bodyReader {
+	b := &bodyReader{r: x.r.Body, control: http.NewResponseController(&x.w), deadline: time.Now().Add(uploadTimeout)} // the connection's clock
+	_ = b.control.SetWriteDeadline(b.deadline.Add(uploadTimeout))                                                     // see until
+	b.moved()
+	return b
+}
+
+// moved gives the next stallBytes their time.
+func (b *bodyReader) moved() {
+	b.due = stallBytes
+	if next := time.Now().Add(stallTimeout); next.Before(b.deadline) {
+		b.until(next)
+		return
+	}
+	b.until(b.deadline)
+}
+
+// until sets when reading ends. A connection that knows no deadlines has the ones
+// of the server.
+func (b *bodyReader) until(deadline time.Time) { _ = b.control.SetReadDeadline(deadline) }
 
 // Read implements io.Reader.
 func (b *bodyReader) Read(p []byte) (int, error) {
 	n, err := b.r.Read(p)
-	if err != nil && !errors.Is(err, io.EOF) {
+	switch b.due -= n; {
+	case errors.Is(err, io.EOF):
+		b.until(b.deadline) // the server goes on reading, to hear when the client goes
+	case err != nil:
 		b.err = err
+	case b.due <= 0:
+		b.moved()
 	}
 	return n, err //nolint:wrapcheck // io.EOF is compared with ==
 }
@@ -206,7 +236,9 @@ func (s *Server) getPhoto(x *exchange, in *photoInput, blobs persistence.HostedB
 	h.Set("Cross-Origin-Resource-Policy", "cross-origin")
 	h.Set("Cache-Control", "public, no-cache")
 	h.Set("ETag", `"`+strconv.FormatInt(blob.ModTime.UnixNano(), 36)+"-"+strconv.FormatInt(blob.Size, 36)+`"`)
-	if r := x.r.Header.Get("Range"); r != "" && !satisfiable(r, blob.Size) {
+	if r := x.r.Header.Get("Range"); !strings.HasPrefix(r, rangeUnit) {
+		x.r.Header.Del("Range") // of a unit that is not understood: it is ignored (RFC 9110, section 14.2)
+	} else if !satisfiable(r, blob.Size) {
 		for _, name := range []string{"ETag", "Cache-Control", "Content-Disposition"} {
 			h.Del(name)
 		}
@@ -220,14 +252,13 @@ func (s *Server) getPhoto(x *exchange, in *photoInput, blobs persistence.HostedB
 	return nil
 }
 
-// satisfiable reports whether ServeContent would not answer a range with 416 of
-// its own, which is no envelope: at most one range, well-formed, that begins in
-// the content. Ranges of other units are ignored.
+const rangeUnit = "bytes="
+
+// satisfiable reports whether ServeContent would not answer a range of bytes with
+// 416 of its own, which is no envelope: well-formed ranges that begin in the
+// content.
 func satisfiable(header string, size int64) bool {
-	ranges, bytes := strings.CutPrefix(header, "bytes=")
-	if !bytes {
-		return false
-	}
+	ranges := strings.TrimPrefix(header, rangeUnit)
 	for part := range strings.SplitSeq(ranges, ",") {
 		first, last, ok := strings.Cut(strings.TrimSpace(part), "-")
 		if !ok {
@@ -248,8 +279,9 @@ func satisfiable(header string, size int64) bool {
 	return true
 }
 
-// parsePicture reads a picture of user uid. An upload must be there, and within the
-// limits, which a store that clients upload to directly cannot bind them to.
+// parsePicture reads a picture of user uid. An upload may be yet to come. What is
+// there must be within the limits, which a store that clients upload to directly
+// cannot bind them to.
 func (s *Server) parsePicture(ctx context.Context, field **string, given *string, uid user.UID) error {
 	if given == nil {
 		return nil
@@ -264,7 +296,6 @@ func (s *Server) parsePicture(ctx context.Context, field **string, given *string
 		info, err := s.cfg.Blobs.Stat(ctx, picture)
 		switch {
 		case errors.Is(err, persistence.ErrNotFound):
-			return &user.InvalidError{Field: "profile_picture", Message: "No photo was uploaded to this path"}
 		case err != nil:
 			return fmt.Errorf("look for a photo: %w", err)
 		case persistence.CheckPhoto(info) != nil:

@@ -1,12 +1,17 @@
 package gateway_test
 
 import (
+	"bufio"
+	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"kith/actors/user"
@@ -64,6 +69,8 @@ func TestAPhotoIsUploadedAndServed(t *testing.T) {
 	}
 	w.call(t, call{method: http.MethodPost, path: "/users/profile-photo/upload", token: token, body: `[]`}).refused(t, 400, "invalid_body", "Invalid request body")
 	w.call(t, call{method: http.MethodPost, path: "/users/profile-photo/upload"}).is(t, 401)
+	w.do(t, "alice", user.Delete{At: w.clock()})
+	w.call(t, call{method: http.MethodPost, path: "/users/profile-photo/upload", token: token}).refused(t, 401, "unauthorized", "Missing or invalid authentication token")
 }
 
 func TestUploadsThatAreRefused(t *testing.T) {
@@ -114,21 +121,29 @@ func TestADeletedUsersPhotoIsNotSeen(t *testing.T) {
 	w.get(t, "", "/media/other").refused(t, 404, "not_found", "Not found")
 }
 
-func TestAPictureMustBeThereAndWithinTheLimits(t *testing.T) {
+func TestAPictureMustBeWithinTheLimits(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	token := w.join(t, "alice")
 	put := func() reply {
 		return w.call(t, call{method: http.MethodPut, path: "/users/self", token: token, body: `{"profile_picture":"` + photoPath + `"}`})
 	}
-	put().refused(t, 400, "invalid_profile_picture", "No photo was uploaded to this path")
+	patch := func() reply { return w.patch(t, token, "profile", `{"avatar_url":"`+photoPath+`"}`) }
+	// It may be set first and uploaded then.
+	if got := put().is(t, 200); got.user("profile_picture") != photoPath {
+		t.Error(got.Body)
+	}
+	patch().is(t, 200)
 	for _, bytes := range []string{"GIF89a", "", jpegBytes + strings.Repeat("x", persistence.MaxPhotoBytes)} { // as another store may hold
 		w.photos[photoPath] = photo{bytes: []byte(bytes)}
 		put().refused(t, 400, "invalid_profile_picture", "The photo must be a JPEG, PNG or WebP image of at most 5 MiB")
+		patch().refused(t, 400, "invalid_avatar_url", "The photo must be a JPEG, PNG or WebP image of at most 5 MiB")
 		w.get(t, "", mediaPath).refused(t, 404, "photo_not_found", "Photo not found")
 	}
 	w.photos[photoPath] = photo{bytes: []byte(pngBytes)}
 	put().is(t, 200)
+	w.failStores = errors.New("away")
+	put().is(t, 500)
 }
 
 func TestRangesAndConditionsOfPhotos(t *testing.T) {
@@ -149,6 +164,9 @@ func TestRangesAndConditionsOfPhotos(t *testing.T) {
 		{"Range", "bytes=4-", 206, jpegBytes[4:]},
 		{"Range", "bytes=-4", 206, jpegBytes[4:]},
 		{"Range", "bytes=0-999", 206, jpegBytes},
+		{"Range", "items=1-2", 200, jpegBytes},
+		{"Range", "lines=9-", 200, jpegBytes},
+		{"Range", "bytes 0-1", 200, jpegBytes},
 		{"If-None-Match", tag, 304, ""},
 		{"If-None-Match", `"x"`, 200, jpegBytes},
 		{"If-Modified-Since", "Mon, 15 Jan 2024 10:30:00 GMT", 304, ""},
@@ -159,7 +177,7 @@ func TestRangesAndConditionsOfPhotos(t *testing.T) {
 			t.Errorf("%s: %s: %d %q", c.header, c.value, got.Code, got.Body)
 		}
 	}
-	for _, r := range []string{"bytes=8-", "bytes=9-12", "bytes=5-4", "bytes=x", "lines=1-2", "bytes=-0", "bytes=+1-2", "bytes="} {
+	for _, r := range []string{"bytes=8-", "bytes=9-12", "bytes=5-4", "bytes=x", "bytes=-0", "bytes=+1-2", "bytes="} {
 		got := w.call(t, call{method: http.MethodGet, path: mediaPath, header: []string{"Range", r}})
 		if got.refused(t, 416, "range_not_satisfiable", "Range not satisfiable"); got.Header().Get("Content-Range") != "bytes */8" || got.Header().Get("ETag") != "" {
 			t.Errorf("%s: %v", r, got.Header())
@@ -197,6 +215,84 @@ func TestAnUploadThatStops(t *testing.T) {
 	w.handler.ServeHTTP(got, r)
 	if got.Code >= 500 || len(w.photos) != 0 || strings.Contains(w.log.String(), "request failed") {
 		t.Errorf("answered %d; %s", got.Code, w.log)
+	}
+}
+
+// pipes is a listener whose connections are in memory, on the clock of a bubble.
+type pipes struct {
+	conns chan net.Conn
+	once  sync.Once
+}
+
+func (p *pipes) Accept() (net.Conn, error) {
+	if c, ok := <-p.conns; ok {
+		return c, nil
+	}
+	return nil, net.ErrClosed
+}
+
+func (p *pipes) Close() error {
+	p.once.Do(func() { close(p.conns) })
+	return nil
+}
+
+func (p *pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipe", Net: "unix"} }
+
+// A client that stops, or goes on too slowly to ever end, is told so and gives its
+// place to others; one that is merely slow is not.
+func TestSlowUploads(t *testing.T) {
+	t.Parallel()
+	large := jpegBytes + strings.Repeat("x", 1<<20-len(jpegBytes))
+	for name, tt := range map[string]struct {
+		step    int // bytes sent at a time
+		every   time.Duration
+		body    string
+		status  string
+		at, end time.Duration // between which the answer comes
+	}{
+		"nothing comes":             {step: 0, body: large, status: "408", at: 10 * time.Second, end: 10 * time.Second},
+		"a byte a second":           {step: 1, every: time.Second, body: large, status: "408", at: 10 * time.Second, end: 10 * time.Second},
+		"a little less than enough": {step: 7 << 10, every: 9 * time.Second, body: large, status: "408", at: 10 * time.Second, end: 20 * time.Second},
+		"16 KiB in 9 seconds":       {step: 16 << 10, every: 9 * time.Second, body: large[:128<<10], status: "200", at: 60 * time.Second, end: 64 * time.Second},
+		"too long in all":           {step: 16 << 10, every: 9 * time.Second, body: large, status: "408", at: 2 * time.Minute, end: 2 * time.Minute},
+		"at once":                   {step: 1 << 20, body: large, status: "200"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t)
+				url := w.uploadURL(t, w.join(t, "alice"), "")
+				server, listener := gateway.HTTPServer(w.handler, w.config().Logger), &pipes{conns: make(chan net.Conn, 1)}
+				var running sync.WaitGroup
+				running.Go(func() {
+					if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+						t.Error(err)
+					}
+				})
+				conn, far := net.Pipe()
+				listener.conns <- far
+				start := time.Now()
+				running.Go(func() {
+					_, err := fmt.Fprintf(conn, "PUT %s HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n", url, len(tt.body))
+					for rest := tt.body; err == nil && tt.step > 0 && rest != ""; rest = rest[min(tt.step, len(rest)):] {
+						if _, err = io.WriteString(conn, rest[:min(tt.step, len(rest))]); err == nil && tt.every > 0 {
+							<-time.After(tt.every)
+						}
+					}
+				})
+				answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if took := time.Since(start); took < tt.at || took > tt.end || !strings.HasPrefix(answer.Status, tt.status) {
+					t.Errorf("%s after %s", answer.Status, took)
+				}
+				if err := errors.Join(answer.Body.Close(), conn.Close(), server.Shutdown(t.Context())); err != nil {
+					t.Error(err)
+				}
+				running.Wait()
+			})
+		})
 	}
 }
 

@@ -132,10 +132,12 @@ func TestPatchesOfTheProfileAreMerged(t *testing.T) {
 		`[]`:                                         {"invalid_body", "Invalid request body"},
 		`{"display_name":"` + strings.Repeat("x", 30) + `","bio":"fine?"}`: {"invalid_display_name", "Name must be shorter than 30 characters"},
 	} {
-		w.patch(t, token, "profile", body).refused(t, 400, want[0], want[1])
+		if got := w.patch(t, token, "profile", body).is(t, 400); got.body["code"] != want[0] || got.whole() != want[1] {
+			t.Errorf("%s: %s", body, got.Body)
+		}
 	}
 	delete(w.photos, "ProfileProto/users/00000000000000000000000000000001.jpg")
-	w.patch(t, token, "profile", `{"avatar_url":"ProfileProto/users/00000000000000000000000000000001.jpg"}`).refused(t, 400, "invalid_avatar_url", "No photo was uploaded to this path")
+	w.patch(t, token, "profile", `{"avatar_url":"ProfileProto/users/00000000000000000000000000000001.jpg"}`).is(t, 200) // it may come yet
 }
 
 func TestPatchesOfPreferencesAreMerged(t *testing.T) {
@@ -178,7 +180,7 @@ func TestPatchesOfPreferencesAreMerged(t *testing.T) {
 		`{"language":7}`:                                                   {"invalid_body", "Invalid request body: language must be a string"},
 	} {
 		got := w.patch(t, token, "preferences", body).is(t, 400)
-		if got.body["code"] != want[0] || want[1] != "" && got.body["message"] != want[1] {
+		if got.body["code"] != want[0] || want[1] != "" && got.whole() != want[1] {
 			t.Errorf("%s: %s", body, got.Body)
 		}
 	}
@@ -201,7 +203,9 @@ func TestPatchesOfPrivacyAreMerged(t *testing.T) {
 	w.get(t, bob, "/users/alice/profile").refused(t, 403, "profile_private", "This profile is private")
 	w.patch(t, token, "privacy", `{"profile_public":null}`).is(t, 200)
 	w.get(t, bob, "/users/alice/profile").is(t, 200)
-	w.patch(t, token, "privacy", `{"profile_public":"no"}`).refused(t, 400, "invalid_body", "Invalid request body: profile_public must be true or false")
+	if got := w.patch(t, token, "privacy", `{"profile_public":"no"}`).refused(t, 400, "invalid_body", "Invalid request body"); got.whole() != "Invalid request body: profile_public must be true or false" {
+		t.Error(got.Body)
+	}
 }
 
 func TestPatchesNeedWhoeverSendsThem(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"reflect"
 	"time"
+	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/google/uuid"
@@ -114,6 +115,8 @@ func (b *recordBody) UnmarshalJSON(raw []byte) error {
 	return nil
 }
 
+func (recordBody) unread() {}
+
 // Schema implements huma.SchemaProvider.
 func (recordBody) Schema(r huma.Registry) *huma.Schema {
 	return &huma.Schema{OneOf: []*huma.Schema{
@@ -126,15 +129,17 @@ func parseRecord(raw []byte) (single *eventBody, batch []json.RawMessage, err er
 	var which struct {
 		Events list `json:"events"`
 	}
-	if err := parseBody(raw, &which); err != nil {
-		return nil, nil, err
-	}
+	err = parseBody(raw, &which)
 	if which.Events.given {
-		if n := len(which.Events.items); n < 1 || n > maxBatch {
+		switch n := len(which.Events.items); {
+		case err != nil:
+			return nil, nil, err
+		case n < 1 || n > maxBatch:
 			return nil, nil, errBatchSize
 		}
 		return nil, which.Events.items, nil
 	}
+	// What is wrong with one event is told when it is read as one.
 	if len(raw) > maxBody {
 		return nil, nil, errBodyTooLarge
 	}
@@ -163,6 +168,33 @@ func (l *list) UnmarshalJSON(raw []byte) error {
 	return json.Unmarshal(raw, &l.items)
 }
 
+func (list) unread() {}
+
+// maxEcho is how many characters of an event id are repeated.
+const maxEcho = 64
+
+// echo is an event id as far as an answer can repeat it: text that is not too
+// long, though it need not be valid.
+type echo string
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (e *echo) UnmarshalJSON(raw []byte) error {
+	*e = ""
+	if checkText(raw) != nil || raw[0] != '"' {
+		return nil //nolint:nilerr // what is no text is not repeated
+	}
+	var id string
+	if err := json.Unmarshal(raw, &id); err != nil {
+		return err //nolint:wrapcheck // the caller knows the field
+	}
+	if utf8.RuneCountInString(id) <= maxEcho {
+		*e = echo(id)
+	}
+	return nil
+}
+
+func (echo) unread() {}
+
 // recordOutput is the answer to one event or to a batch.
 type recordOutput struct {
 	Status int
@@ -178,7 +210,7 @@ type recordAnswer struct {
 
 // eventResult is what became of an event of a batch.
 type eventResult struct {
-	EventID string `json:"event_id" doc:"Empty when an event that is not valid had no valid id"`
+	EventID string `json:"event_id" doc:"As it was sent; empty when an event that is not valid had none, or none that is text of at most 64 characters"`
 	Status  string `json:"status" enum:"created,duplicate,invalid"`
 	Message string `json:"message,omitempty" doc:"Why it is not valid"`
 }
@@ -276,7 +308,7 @@ func (s *Server) recordBatch(ctx context.Context, id user.ID, batch []json.RawMe
 	for i, raw := range batch {
 		activity, err := s.parseRaw(raw, now)
 		if err != nil {
-			results[i] = eventResult{EventID: activity.EventID, Status: "invalid", Message: judge(ctx, err).message}
+			results[i] = eventResult{EventID: activity.EventID, Status: "invalid", Message: judge(ctx, err).whole()}
 			continue
 		}
 		activities, places = append(activities, activity), append(places, i)
@@ -300,11 +332,11 @@ func resultOf(ctx context.Context, id string, err error) eventResult {
 	case errors.Is(err, user.ErrAlreadyRecorded):
 		return eventResult{EventID: id, Status: "duplicate"}
 	}
-	return eventResult{EventID: id, Status: "invalid", Message: judge(ctx, err).message}
+	return eventResult{EventID: id, Status: "invalid", Message: judge(ctx, err).whole()}
 }
 
-// parseRaw reads an event of a batch. With an error it returns the id alone, if
-// that much could be read.
+// parseRaw reads an event of a batch. With an error it returns the id alone, as
+// far as it can be repeated, wherever it stands.
 func (s *Server) parseRaw(raw []byte, now time.Time) (user.Activity, error) {
 	var body eventBody
 	err := assign("", raw, reflect.ValueOf(&body).Elem(), false) // the batch was valid JSON
@@ -314,13 +346,11 @@ func (s *Server) parseRaw(raw []byte, now time.Time) (user.Activity, error) {
 			return activity, nil
 		}
 	}
-	id := ""
-	if body.EventID != nil {
-		if valid, bad := user.ParseEventID(*body.EventID); bad == nil {
-			id = valid
-		}
+	var named struct {
+		EventID echo `json:"event_id"`
 	}
-	return user.Activity{EventID: id}, err
+	_ = assign("", raw, reflect.ValueOf(&named).Elem(), false) // what is wrong is known
+	return user.Activity{EventID: string(named.EventID)}, err
 }
 
 func (s *Server) parseEvent(b *eventBody, now time.Time) (user.Activity, error) {

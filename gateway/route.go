@@ -40,6 +40,9 @@ type route struct {
 	maxBody int64
 	// optionalBody says that no body is an empty object.
 	optionalBody bool
+	// readsBody says that the handler bounds its body; of other routes nobody reads
+	// it.
+	readsBody bool
 }
 
 // handle adds a route whose handler reads no body. I holds its parameters, all
@@ -68,14 +71,16 @@ func handle[I, O any](s *Server, rt route, h func(context.Context, *I) (*O, erro
 
 // handleBody adds a route whose handler reads a body B, a struct. See parseBody.
 func handleBody[I, B, O any](s *Server, rt route, h func(context.Context, *I, *B) (*O, error)) {
-	rt.errors = append(rt.errors, http.StatusBadRequest, http.StatusRequestTimeout, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
+	rt.errors = append(rt.errors, http.StatusBadRequest, http.StatusRequestTimeout, http.StatusUnsupportedMediaType)
+	rt.readsBody = true
+	kinds := bodyTypes(rt.method)
 	limit := rt.maxBody
 	if limit == 0 {
 		limit = maxBody
 	}
 	handle(s, rt, func(ctx context.Context, in *I) (*O, error) {
 		var body B
-		if err := readBody(exchangeOf(ctx).r, limit, rt.optionalBody, &body); err != nil {
+		if err := readBody(exchangeOf(ctx).r, limit, rt.optionalBody, kinds, &body); err != nil {
 			return nil, err
 		}
 		return h(ctx, in, &body)
@@ -83,9 +88,11 @@ func handleBody[I, B, O any](s *Server, rt route, h func(context.Context, *I, *B
 	// Described afterwards: huma reads the bodies that it knows of itself, twice,
 	// and less strictly.
 	schema := s.api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[B](), true, rt.id)
-	describe(s.api.OpenAPI(), rt).RequestBody = &huma.RequestBody{
-		Required: !rt.optionalBody, Content: map[string]*huma.MediaType{contentJSON: {Schema: schema}},
+	content := make(map[string]*huma.MediaType, len(kinds))
+	for _, kind := range kinds {
+		content[kind] = &huma.MediaType{Schema: schema}
 	}
+	describe(s.api.OpenAPI(), rt).RequestBody = &huma.RequestBody{Required: !rt.optionalBody, Content: content}
 }
 
 // handleStream adds a route whose handler writes its success by itself. What it
@@ -118,6 +125,10 @@ func (s *Server) operation(rt route) huma.Operation {
 				s.refuse(ctx.Context(), err)
 				return
 			}
+			if !rt.readsBody && x.r.ContentLength > maxBody {
+				s.refuse(ctx.Context(), errBodyTooLarge)
+				return
+			}
 			next(ctx)
 		}},
 	}
@@ -137,7 +148,7 @@ func (s *Server) responses(rt route) map[string]*huma.Response {
 		r := &huma.Response{Description: http.StatusText(status)}
 		responses[strconv.Itoa(status)] = r
 	}
-	statuses := append([]int{http.StatusInternalServerError, http.StatusServiceUnavailable}, rt.errors...)
+	statuses := append([]int{http.StatusRequestEntityTooLarge, http.StatusInternalServerError, http.StatusServiceUnavailable}, rt.errors...)
 	if !rt.public {
 		statuses = append(statuses, http.StatusUnauthorized)
 	}

@@ -30,7 +30,7 @@ func (s *Server) addSearch() {
 type searchInput struct {
 	Q      string     `query:"q" required:"true" doc:"How a username, or a word of a name, begins" example:"jo" minLength:"1" maxLength:"256"`
 	Limit  limitParam `query:"limit" doc:"Users in a page"`
-	Cursor string     `query:"cursor" doc:"next_cursor of the page before"`
+	Cursor string     `query:"cursor" minLength:"1" doc:"next_cursor of the page before"`
 }
 
 // search answers a page. The cursor is bound to the caller, as the owner of the

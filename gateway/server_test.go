@@ -38,7 +38,9 @@ func TestUnknownPathsAndMethodsAreEnvelopes(t *testing.T) {
 		{http.MethodGet, "/nowhere", 404, ""},
 		{http.MethodGet, "/", 404, ""},
 		{http.MethodGet, "/users", 405, "POST"},
-		{http.MethodGet, "/users/", 404, ""},
+		{http.MethodPost, "/users/", 405, "GET, HEAD, DELETE"},
+		{http.MethodGet, "/users/self/following/", 405, "PUT, DELETE"},
+		{http.MethodOptions, "*", 404, ""},
 		{http.MethodGet, "/users/alice/", 404, ""},
 		{http.MethodGet, "/users/alice/followers/x/y", 404, ""},
 		{"BREW", "/nowhere", 404, ""},
@@ -402,6 +404,29 @@ func TestASlowBodyTimesOut(t *testing.T) {
 	}
 	answer, err := io.ReadAll(conn)
 	if err != nil || !strings.HasPrefix(string(answer), "HTTP/1.1 408 ") || !strings.Contains(string(answer), "request_timeout") {
+		t.Errorf("%v: %s", err, answer)
+	}
+}
+
+// net/http would answer OPTIONS * by itself, without an envelope.
+func TestOptionsOfTheServerAreAnEnvelope(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	srv := httptest.NewUnstartedServer(w.handler)
+	srv.Config = gateway.HTTPServer(w.handler, w.config().Logger)
+	srv.Start()
+	defer srv.Close()
+	var d net.Dialer
+	conn, err := d.DialContext(t.Context(), "tcp", srv.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	if _, err := io.WriteString(conn, "OPTIONS * HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	answer, err := io.ReadAll(conn)
+	if err != nil || !strings.HasPrefix(string(answer), "HTTP/1.1 404 ") || !strings.Contains(string(answer), `"code":"not_found"`) {
 		t.Errorf("%v: %s", err, answer)
 	}
 }

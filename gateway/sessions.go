@@ -158,6 +158,13 @@ func (s *Server) end(ctx context.Context, e persistence.SessionEnd) error {
 	return nil
 }
 
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
 type logoutOutput struct{ Body *messageAnswer }
 
 // logout ends what the token belongs to: a session, or, of a token that was issued
@@ -169,6 +176,11 @@ func (s *Server) logout(ctx context.Context, _ *struct{}, in *logoutBody) (*logo
 	}
 	token := exchangeOf(ctx).token
 	e := persistence.SessionEnd{ID: token.Session, Until: token.ExpiresAt}
+	if token.Foreign {
+		// Others of its tokens may live longer than this one, by how much nobody knows:
+		// as long as any session.
+		e.Until = later(e.Until, s.now().Add(s.cfg.RefreshTTL))
+	}
 	if in.All {
 		e.AllOf = caller.Card.ID
 	}

@@ -10,6 +10,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/golang-jwt/jwt/v5"
+
 	"kith/actors/user"
 	"kith/gateway"
 	"kith/gateway/auth"
@@ -250,6 +252,36 @@ func TestLogoutEndsATokenWithoutASession(t *testing.T) {
 	w.get(t, two, "/users/self").is(t, 200)
 	if !w.ended[0].Until.Equal(w.now.Add(48 * time.Hour)) {
 		t.Errorf("forgotten at %s", w.ended[0].Until)
+	}
+}
+
+// What names a session may have any form: whoever signs with our secret names
+// theirs as they like. Every token of it ends, also one that lives longer.
+func TestSessionsOfAnyName(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.signUp(t, "alice")
+	sign := func(sid string, ttl time.Duration) string {
+		token, err := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{
+			"sub": w.states[1].UID.String(), "exp": w.now.Add(ttl).Unix(), "sid": sid,
+		}).SignedString([]byte(secret))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return token
+	}
+	for _, sid := range []string{
+		"x", "session-1", "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b", strings.Repeat("g", 32), strings.Repeat("0", 32), strings.Repeat("ab", 16), strings.Repeat("é ", 100),
+	} {
+		short, long, other := sign(sid, time.Hour), sign(sid, 2*time.Hour), sign(sid+"x", 3*time.Hour)
+		w.get(t, short, "/users/self").is(t, 200)
+		w.logout(t, short, "").is(t, 200)
+		w.get(t, short, "/users/self").refused(t, 401, "unauthorized", "Missing or invalid authentication token")
+		w.get(t, long, "/users/self").is(t, 401)
+		w.get(t, other, "/users/self").is(t, 200)
+	}
+	if until := w.ended[0].Until; until.Before(w.now.Add(30 * 24 * time.Hour)) {
+		t.Errorf("a session whose tokens are not known is forgotten at %s", until)
 	}
 }
 

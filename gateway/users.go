@@ -42,6 +42,19 @@ func (s *Server) addUsers() {
 		summary: "Delete your own account", description: "From then on nobody sees the user, and the name is free.",
 		errors: []int{http.StatusBadRequest, http.StatusForbidden, http.StatusNotFound},
 	}, s.deleteUser)
+	// A name that is nothing at all does not reach the routes above.
+	s.addBlank(http.MethodGet, "/users/", "get-no-user", tagUsers, false)
+	s.addBlank(http.MethodDelete, "/users/", "delete-no-user", tagUsers, true)
+}
+
+// addBlank adds what a path answers that has no username where one belongs.
+func (s *Server) addBlank(method, path, id, tag string, aboutCaller bool) {
+	handleStream(s, route{method: method, path: path, id: id, tag: tag, hidden: true}, func(x *exchange, _ *struct{}) error {
+		if _, err := s.caller(x, aboutCaller); err != nil {
+			return err
+		}
+		return errUsernameRequired
+	})
 }
 
 // usernameInput is the path of a route about a user.

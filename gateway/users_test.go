@@ -80,15 +80,17 @@ func TestUsernamesOfPaths(t *testing.T) {
 		w.get(t, token, path+"/followers").refused(t, 404, "user_not_found", "User not found")
 		w.call(t, call{method: http.MethodPut, path: strings.Replace(path, "/users/", "/users/self/following/", 1), token: token}).refused(t, 404, "user_not_found", "User not found")
 	}
-	for _, blank := range []string{"%20", "%20%20", "%09", "%C2%A0"} {
+	for _, blank := range []string{"", "%20", "%20%20", "%09", "%C2%A0"} {
 		for _, c := range []call{
 			{method: http.MethodGet, path: "/users/" + blank},
+			{method: http.MethodHead, path: "/users/" + blank},
 			{method: http.MethodDelete, path: "/users/" + blank},
 			{method: http.MethodGet, path: "/users/" + blank + "/followers"},
 			{method: http.MethodGet, path: "/users/" + blank + "/following"},
 			{method: http.MethodPut, path: "/users/self/following/" + blank},
 			{method: http.MethodDelete, path: "/users/self/following/" + blank},
 		} {
+			w.call(t, c).refused(t, 401, "unauthorized", "Missing or invalid authentication token")
 			c.token = token
 			w.call(t, c).refused(t, 400, "username_required", "Username is required")
 		}
@@ -241,6 +243,8 @@ func TestTokensOfUsersWhoAreGone(t *testing.T) {
 			{method: http.MethodPut, path: "/users/self", body: `{"name":"x"}`},
 			{method: http.MethodDelete, path: "/users/self"},
 			{method: http.MethodDelete, path: "/users/alice"},
+			{method: http.MethodDelete, path: "/users/"},
+			{method: http.MethodPut, path: "/users/self/following/"},
 			{method: http.MethodGet, path: "/users/self/followers"},
 			{method: http.MethodGet, path: "/users/SELF/following"},
 			{method: http.MethodPut, path: "/users/self/following/bob"},
@@ -249,7 +253,7 @@ func TestTokensOfUsersWhoAreGone(t *testing.T) {
 			c.token = token
 			w.call(t, c).refused(t, 404, "user_not_found", "User not found")
 		}
-		for _, path := range []string{"/users/bob", "/users/alice", "/users/nobody", "/users/not-a-name", "/users/bob/followers"} {
+		for _, path := range []string{"/users/", "/users/bob", "/users/alice", "/users/nobody", "/users/not-a-name", "/users/bob/followers"} {
 			got := w.get(t, token, path).refused(t, 401, "unauthorized", "Missing or invalid authentication token")
 			if got.Header().Get("WWW-Authenticate") != `Bearer realm="kith", error="invalid_token"` {
 				t.Error(got.Header())

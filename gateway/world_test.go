@@ -54,6 +54,7 @@ type world struct {
 	hold      chan struct{} // while not nil, queries of the directory wait for it
 
 	failGrains, failStores, failCards error
+	failSessions                      error // of making one
 	panics                            bool
 	ready                             gateway.Readiness
 
@@ -429,6 +430,9 @@ func (c credentials) PasswordHash(_ context.Context, id user.ID) (string, error)
 func (c credentials) CreateSession(_ context.Context, s persistence.Session) error {
 	c.w.mu.Lock()
 	defer c.w.mu.Unlock()
+	if c.w.failSessions != nil {
+		return c.w.failSessions
+	}
 	if state := c.w.states[s.User]; state == nil || !state.Registered() {
 		return persistence.ErrNotFound
 	}

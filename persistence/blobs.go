@@ -93,7 +93,7 @@ type HostedBlobs interface {
 	// Put stores the bytes of an authorised upload, all or nothing, durably. The
 	// error matches ErrTooLarge, ErrNotPhoto or ErrBusy, or is that of reading
 	// body. Readers of what was there before go on reading that. Of two at once,
-	// the one that ends last stays.
+	// the one that ends last stays, or the second is refused with ErrBusy.
 	Put(ctx context.Context, u Upload, body io.Reader) (BlobInfo, error)
 	// Open returns what is at path for reading, or ErrNotFound. The caller closes
 	// it.

@@ -29,8 +29,9 @@ type Allowance struct {
 // turn of a window.
 type Limits interface {
 	// Allow takes cost from what key may still do at rate, or nothing when it is
-	// not allowed. A cost above rate.Count takes Count, so that it is allowed at
-	// all. A key is always asked about at the same rate.
+	// not allowed. A cost above rate.Count never is: RetryAfter is then how long
+	// until Count and one more would be. A key is always asked about at the same
+	// rate.
 	//
 	// After an error nobody knows whether cost was taken.
 	Allow(ctx context.Context, key string, rate Rate, cost int) (Allowance, error)

@@ -26,16 +26,19 @@ const maxToken = 4 << 10
 var ErrToken = errors.New("auth: token is not valid")
 
 // SessionID identifies what an access token ends with: the login that it was
-// issued for. A token that belongs to none, an operator's or an outside
-// provider's, is a session by itself: its id is of its digest. The zero value
-// asks Issue for such a token.
+// issued for, or what else its claim sid names. A token that belongs to none, an
+// operator's or an outside provider's, is a session by itself: its id is of its
+// digest. The zero value asks Issue for such a token.
 type SessionID [16]byte
 
 // Token is what a verified access token says. It is shared between requests.
 type Token struct {
-	UID       user.UID // zero with an outside identity
-	Identity  string   // of an outside provider: issuer and subject; "" for our own users
-	Session   SessionID
+	UID      user.UID // zero with an outside identity
+	Identity string   // of an outside provider: issuer and subject; "" for our own users
+	Session  SessionID
+	// Foreign says that the session is none that was made here: tokens of it may
+	// live longer than this one.
+	Foreign   bool
 	ExpiresAt time.Time
 
 	key   string
@@ -113,7 +116,7 @@ func New(cfg Config) (*Tokens, error) {
 // claims are the claims of an access token.
 type claims struct {
 	jwt.RegisteredClaims
-	Session string `json:"sid,omitempty"` // 32 hex digits
+	Session string `json:"sid,omitempty"` // 32 hex digits, or of others what they like
 }
 
 // Issue returns a token for a user that expires ttl from now.
@@ -174,12 +177,19 @@ func (t *Tokens) own(token string) (*Token, error) {
 	}
 	verified := &Token{UID: uid, ExpiresAt: c.ExpiresAt.Time, key: KeyOf(uid)}
 	if c.Session != "" {
-		if len(c.Session) != hex.EncodedLen(len(verified.Session)) {
-			return nil, fmt.Errorf("%w: session is not 32 hex digits", ErrToken)
-		}
-		if _, err := hex.Decode(verified.Session[:], []byte(c.Session)); err != nil {
-			return nil, fmt.Errorf("%w: session: %w", ErrToken, err)
-		}
+		verified.Session, verified.Foreign = sessionOf(c.Session)
 	}
 	return verified, nil
+}
+
+// sessionOf returns what the claim sid names. What is not an id of ours, in
+// whatever form, is known by its digest.
+func sessionOf(sid string) (id SessionID, foreign bool) {
+	if len(sid) == hex.EncodedLen(len(id)) {
+		if _, err := hex.Decode(id[:], []byte(sid)); err == nil && id != (SessionID{}) {
+			return id, false
+		}
+	}
+	sum := digest(sid)
+	return SessionID(sum[:len(id)]), true
 }

@@ -113,10 +113,16 @@ func (g *Gate) TakeName(ctx context.Context, s Scope, name string) (v Verdict, l
 	return g.Take(ctx, s, "name:"+name, 1)
 }
 
-// Rest returns what is left to take of cost when 1 of it was taken: all together
-// is never more than the rate allows at once.
+// Rest returns what is left to take of cost when 1 of it was taken. More than the
+// rate ever allows at once is left whole, so that it is refused.
 func (g *Gate) Rest(s Scope, cost int) int {
-	return max(0, min(cost, g.scopes[s].rate.Count)-1)
+	switch count := g.scopes[s].rate.Count; {
+	case count == 0 || cost <= 1:
+		return 0
+	case cost > count:
+		return cost
+	}
+	return cost - 1
 }
 
 // Limited reports whether a scope is on.

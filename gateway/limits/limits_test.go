@@ -150,6 +150,7 @@ func TestScopes(t *testing.T) {
 		want            limits.Scope
 	}{
 		{"GET", "/users/availability/{username}", true, limits.Availability},
+		{"GET", "/users/availability/", true, limits.Availability},
 		{"POST", "/auth/register", true, limits.Register},
 		{"POST", "/auth/login", true, limits.Login},
 		{"POST", "/auth/refresh", true, limits.User},
@@ -221,6 +222,21 @@ func TestAGateCountsAddressesNamesAndScopesApart(t *testing.T) {
 	}
 	if _, limited := g.TakeAddress(t.Context(), limits.Availability, request(t, "192.0.2.1:1")); limited || g.Limited(limits.Availability) || !g.Limited(limits.User) {
 		t.Error("a scope that is off is limited")
+	}
+}
+
+// What was taken before is not taken again, and what can never be allowed is asked
+// for whole.
+func TestTheRestOfACost(t *testing.T) {
+	t.Parallel()
+	g := newGate(t, limits.Config{Rates: limits.Rates{Events: persistence.Rate{Count: 10, Per: time.Hour}}})
+	for cost, want := range map[int]int{0: 0, 1: 0, 2: 1, 10: 9, 11: 11, 500: 500} {
+		if got := g.Rest(limits.Events, cost); got != want {
+			t.Errorf("of %d: %d, want %d", cost, got, want)
+		}
+		if got := g.Rest(limits.User, cost); got != 0 {
+			t.Errorf("of a scope that is off: %d", got)
+		}
 	}
 }
 

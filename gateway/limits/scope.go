@@ -44,7 +44,7 @@ func (s Scope) PerAddress() bool { return s == Availability || s == Register || 
 // is no user to count for, and what is not named here is not limited.
 func Of(method, pattern string, public bool) Scope {
 	switch method + " " + pattern {
-	case http.MethodGet + " /users/availability/{username}":
+	case http.MethodGet + " /users/availability/{username}", http.MethodGet + " /users/availability/":
 		return Availability
 	case http.MethodPost + " /auth/register":
 		return Register

@@ -13,15 +13,15 @@ import (
 	"kith/persistence"
 )
 
-// Put implements persistence.HostedBlobs.
+// Put implements persistence.HostedBlobs. Of one path it takes one upload at a
+// time, so that nobody can hold the places of the others; the second is refused
+// with persistence.ErrBusy.
 func (s *Store) Put(ctx context.Context, u persistence.Upload, body io.Reader) (persistence.BlobInfo, error) {
-	select {
-	case s.places <- struct{}{}:
-		defer func() { <-s.places }()
-	default:
+	if !s.begin(u.Path) {
 		s.uploads.WithLabelValues("busy").Inc()
 		return persistence.BlobInfo{}, persistence.ErrBusy
 	}
+	defer s.end(u.Path)
 	info, err := s.put(ctx, u, body)
 	switch {
 	case err == nil:
@@ -33,6 +33,23 @@ func (s *Store) Put(ctx context.Context, u persistence.Upload, body io.Reader) (
 		s.uploads.WithLabelValues("failed").Inc()
 	}
 	return persistence.BlobInfo{}, fmt.Errorf("disk: put: %w", err)
+}
+
+// begin takes a place for an upload to a path, if there is one.
+func (s *Store) begin(path string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, there := s.filling[path]; there || len(s.filling) >= s.places {
+		return false
+	}
+	s.filling[path] = struct{}{}
+	return true
+}
+
+func (s *Store) end(path string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.filling, path)
 }
 
 func (s *Store) put(ctx context.Context, u persistence.Upload, body io.Reader) (persistence.BlobInfo, error) {

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -25,8 +26,9 @@ type Config struct {
 	Base string
 	// Secret signs upload URLs: at least 32 bytes. URLs do not outlive it.
 	Secret []byte
-	// Uploads is how many are taken at once; more are refused with ErrBusy. They
-	// need that many times persistence.MaxPhotoBytes of disk. 0: 32.
+	// Uploads is how many are taken at once, one of each path; more are refused
+	// with ErrBusy. They need that many times persistence.MaxPhotoBytes of disk.
+	// 0: 32.
 	Uploads    int
 	Registerer prometheus.Registerer // nil: not registered
 	Now        func() time.Time      // nil: time.Now
@@ -38,8 +40,11 @@ type Store struct {
 	base    string
 	key     [sha256.Size]byte
 	now     func() time.Time
-	places  chan struct{} // full: the upload is refused
+	places  int
 	uploads *prometheus.CounterVec
+
+	mu      sync.Mutex
+	filling map[string]struct{} // paths of uploads in flight, at most places; full: the upload is refused
 }
 
 var _ persistence.HostedBlobs = (*Store)(nil)
@@ -83,7 +88,7 @@ func New(cfg Config) (*Store, error) {
 	}
 	s := &Store{
 		root: root, base: strings.TrimSuffix(cfg.Base, "/"), key: deriveKey(cfg.Secret), now: cfg.Now,
-		places: make(chan struct{}, cfg.Uploads),
+		places: cfg.Uploads, filling: make(map[string]struct{}),
 		uploads: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "kith_disk_uploads_total", Help: "Uploads of photos by result: stored, refused (for what they are), busy, failed.",
 		}, []string{"result"}),

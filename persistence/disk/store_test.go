@@ -157,14 +157,14 @@ func TestReadersSeeWholePhotosWhileTheyAreReplaced(t *testing.T) {
 	photos := [][]byte{jpegOf(30, 30), jpegOf(31, 29), jpegOf(80, 10)}
 	a.puts(persistence.TypeJPEG, photos[0])
 	var running sync.WaitGroup
-	for _, p := range photos {
-		running.Go(func() {
-			for range 20 {
-				if _, err := a.Put(t.Context(), persistence.Upload{Path: photo, ContentType: persistence.TypeJPEG}, bytes.NewReader(p)); err != nil {
-					t.Error(err)
-				}
+	running.Go(func() { // one upload of a path at a time
+		for i := range 60 {
+			if _, err := a.Put(t.Context(), persistence.Upload{Path: photo, ContentType: persistence.TypeJPEG}, bytes.NewReader(photos[i%3])); err != nil {
+				t.Error(err)
 			}
-		})
+		}
+	})
+	for range photos {
 		running.Go(func() {
 			for range 200 {
 				b, err := a.Open(t.Context(), photo)
@@ -252,32 +252,45 @@ func TestNoPathLeadsOutOfTheDirectory(t *testing.T) {
 	}
 }
 
-func TestUploadsAtOnceAreBounded(t *testing.T) {
-	t.Parallel()
-	a := newAlbum(t)
-	registry := prometheus.NewRegistry()
-	s := a.open(disk.Config{Uploads: 1, Registerer: registry})
-	u := a.authorised(persistence.TypeJPEG)
+// other is a path beside photo.
+const other = "ProfileProto/users/0190a1b2c3d4e5f60718293a4b5c6d7f.jpg"
+
+// slowly begins an upload, and returns what ends it well.
+func slowly(t *testing.T, s *disk.Store, path string) (end func()) {
+	t.Helper()
 	body, w := io.Pipe()
 	done := make(chan error)
 	go func() {
-		_, err := s.Put(context.WithoutCancel(t.Context()), u, body)
+		_, err := s.Put(context.WithoutCancel(t.Context()), persistence.Upload{Path: path, ContentType: persistence.TypeJPEG}, body)
 		done <- err
 	}()
 	b := jpegOf(9, 9)
 	if _, err := w.Write(b[:5]); err != nil { // it has begun
 		t.Fatal(err)
 	}
-	if _, err := s.Put(t.Context(), u, bytes.NewReader(b)); !errors.Is(err, persistence.ErrBusy) {
+	return func() {
+		_, err := w.Write(b[5:])
+		if err := errors.Join(err, w.Close(), <-done); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestUploadsAtOnceAreBounded(t *testing.T) {
+	t.Parallel()
+	a := newAlbum(t)
+	registry := prometheus.NewRegistry()
+	s := a.open(disk.Config{Uploads: 1, Registerer: registry})
+	put := func(path string) error {
+		_, err := s.Put(t.Context(), persistence.Upload{Path: path, ContentType: persistence.TypeJPEG}, bytes.NewReader(jpegOf(9, 9)))
+		return err
+	}
+	end := slowly(t, s, photo)
+	if err := put(other); !errors.Is(err, persistence.ErrBusy) {
 		t.Errorf("error %v", err)
 	}
-	if _, err := w.Write(b[5:]); err != nil {
-		t.Fatal(err)
-	}
-	if err := errors.Join(w.Close(), <-done); err != nil {
-		t.Error(err)
-	}
-	if _, err := s.Put(t.Context(), u, bytes.NewReader(b)); err != nil {
+	end()
+	if err := put(other); err != nil {
 		t.Errorf("afterwards: %v", err)
 	}
 	families, err := registry.Gather()
@@ -291,6 +304,28 @@ func TestUploadsAtOnceAreBounded(t *testing.T) {
 	if families[0].GetName() != "kith_disk_uploads_total" || len(results) != 2 || results["busy"] != 1 || results["stored"] != 2 {
 		t.Errorf("metrics %v", results)
 	}
+}
+
+// Whoever has one URL has one place, and the others stay free.
+func TestUploadsToOnePathAreOneAtATime(t *testing.T) {
+	t.Parallel()
+	a := newAlbum(t)
+	end := slowly(t, a.Store, photo)
+	upload := persistence.Upload{Path: photo, ContentType: persistence.TypeJPEG}
+	for range 40 { // more than there are places
+		if _, err := a.Put(t.Context(), upload, bytes.NewReader(jpegOf(3, 3))); !errors.Is(err, persistence.ErrBusy) {
+			t.Errorf("error %v", err)
+		}
+	}
+	if _, err := a.Put(t.Context(), persistence.Upload{Path: other, ContentType: persistence.TypeJPEG}, bytes.NewReader(jpegOf(3, 3))); err != nil {
+		t.Errorf("to another path: %v", err)
+	}
+	end()
+	// One that fails gives its place back, too.
+	if _, err := a.Put(t.Context(), upload, strings.NewReader("no photo")); !errors.Is(err, persistence.ErrNotPhoto) {
+		t.Errorf("error %v", err)
+	}
+	a.puts(persistence.TypeJPEG, jpegOf(3, 3))
 }
 
 func TestWhatACrashLeftBehindIsCleared(t *testing.T) {

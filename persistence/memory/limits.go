@@ -106,7 +106,7 @@ func (l *Limits) Allow(_ context.Context, key string, rate persistence.Rate, cos
 	// Count, not one less.
 	interval := max(1, int64(rate.Per)/int64(rate.Count))
 	burst := interval * int64(rate.Count)
-	cost = min(cost, rate.Count)
+	cost = min(cost, rate.Count+1) // never allowed, and nothing overflows
 
 	hash := maphash.String(l.seed, key)
 	s := &l.shards[hash%limitShards]

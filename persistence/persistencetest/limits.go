@@ -2,6 +2,7 @@
 package persistencetest
 
 import (
+	"math"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -58,15 +59,20 @@ func RunLimits(t *testing.T, open func(t *testing.T) persistence.Limits) {
 				t.Fatalf("%+v", a)
 			}
 		},
-		"a cost above the rate takes all of it": func(t *testing.T, l persistence.Limits) {
-			if a := allow(t, l, t.Name(), slow(10), 500); !a.Allowed || a.Remaining != 0 {
-				t.Fatalf("%+v", a)
+		"a cost above the rate is never allowed": func(t *testing.T, l persistence.Limits) {
+			for _, cost := range []int{11, 500, math.MaxInt} {
+				a := allow(t, l, t.Name(), slow(10), cost)
+				if a.Allowed || a.Remaining != 10 || a.Reset != 0 {
+					t.Fatalf("%+v, want a refusal with 10 left", a)
+				}
+				near(t, "retry", a.RetryAfter, time.Hour)
 			}
+			allow(t, l, t.Name(), slow(10), 4)
 			a := allow(t, l, t.Name(), slow(10), 500)
-			if a.Allowed {
-				t.Fatalf("%+v", a)
+			if a.Allowed || a.Remaining != 6 {
+				t.Fatalf("%+v, want a refusal with 6 left", a)
 			}
-			near(t, "retry", a.RetryAfter, 10*time.Hour)
+			near(t, "retry", a.RetryAfter, 5*time.Hour)
 		},
 		"keys do not share": func(t *testing.T, l persistence.Limits) {
 			allow(t, l, t.Name(), slow(1), 1)

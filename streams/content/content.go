@@ -90,26 +90,40 @@ func (c *Consumer) options() []kgo.Opt {
 // Run consumes until ctx ends. What was counted and not committed then is read
 // again.
 func (c *Consumer) Run(ctx context.Context) error {
-	client, err := kgo.NewClient(c.options()...)
-	if err != nil {
-		return fmt.Errorf("content: make a kafka client: %w", err)
+	backoff := retry()
+	for ctx.Err() == nil {
+		client, err := kgo.NewClient(c.options()...)
+		if err != nil {
+			return fmt.Errorf("content: make a kafka client: %w", err)
+		}
+		c.ensure(ctx, client)
+		c.consume(ctx, client, &backoff)
+		client.CloseAllowingRebalance()
+		backoff.Wait(ctx)
 	}
-	defer client.CloseAllowingRebalance()
-	c.ensure(ctx, client)
+	return nil
+}
+
+// consume reads until something cannot be read: a client repeats some errors at
+// once and for ever, such as that a topic is not the one that it knew.
+func (c *Consumer) consume(ctx context.Context, client *kgo.Client, backoff *streams.Backoff) {
 	for ctx.Err() == nil {
 		fetches := client.PollRecords(ctx, maxBatch)
-		fetches.EachError(func(topic string, partition int32, err error) {
-			if ctx.Err() == nil {
-				c.metrics.failures.Inc()
-				c.cfg.Logger.Warn("reported changes could not be read", "topic", topic, "partition", partition, "error", err)
-			}
-		})
 		if records := fetches.Records(); len(records) > 0 && c.count(ctx, records) {
 			c.commit(ctx, client, records)
 		}
 		client.AllowRebalance()
+		errs := fetches.Errors()
+		if ctx.Err() != nil {
+			return
+		}
+		if len(errs) > 0 { // partitions, which say the same
+			c.metrics.failures.Inc()
+			c.cfg.Logger.Warn("reported changes could not be read; it is tried again", "topic", errs[0].Topic, "partition", errs[0].Partition, "error", errs[0].Err)
+			return
+		}
+		backoff.Reset()
 	}
-	return nil
 }
 
 // ensure makes the topic if it is missing, or there would be nothing to join.

@@ -250,6 +250,51 @@ func TestOffsetsFollowTheTurns(t *testing.T) {
 	}
 }
 
+func TestATopicThatIsMadeAnewIsReadFromItsStart(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	ada := b.Register("ada")
+	b.consume(b.Client)
+	b.report(ada.UID, change(ada.UID, "1", 5, 0), change(ada.UID, "2", 5, 0))
+	b.results(2)
+	adm := kadm.NewClient(b.service)
+	if _, err := adm.DeleteTopics(t.Context(), streams.TopicContent); err != nil {
+		t.Fatal(err)
+	}
+	b.Eventually("the topic is made again", func() bool {
+		topics, err := adm.ListTopics(t.Context(), streams.TopicContent)
+		return err == nil && topics.Has(streams.TopicContent)
+	})
+	service, err := kgo.NewClient(append(b.client(), kgo.DefaultProduceTopic(streams.TopicContent))...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(service.Close)
+	b.service = service // the other one knows the topic that was
+	b.report(ada.UID, change(ada.UID, "2", 5, 0), change(ada.UID, "3", 1, 0))
+	if got := b.results(4); got["counted"] != 3 || got["repeated"] != 1 || b.totals(ada.ID) != [2]int64{11, 0} {
+		t.Errorf("results %v, totals %v; want 3 counted, 1 repeated and 11, 0", got, b.totals(ada.ID))
+	}
+	if n := b.failures(); n > 100 {
+		t.Errorf("it was tried %d times", n)
+	}
+}
+
+// failures returns how often something failed.
+func (b *bench) failures() (n int) {
+	b.t.Helper()
+	families, err := b.registry.Gather()
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() == "kith_content_failures_total" {
+			n += int(f.GetMetric()[0].GetCounter().GetValue())
+		}
+	}
+	return n
+}
+
 // committed returns the sum of the offsets that the group has committed.
 func (b *bench) committed() (sum int64) {
 	b.t.Helper()

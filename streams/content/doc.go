@@ -13,7 +13,8 @@
 // or is about nobody, or about a user whose history cannot be read, is counted as
 // such, logged and passed by: it would hold up all behind it.
 //
-// While Kafka is away nothing is read, and while the database is away what was
+// While Kafka is away nothing is read; a topic that was made anew is read from its
+// start, with a client that never knew the other one. While the database is away what was
 // read is tried again; nothing else waits.
 //
 // Bounds. A batch: maxBatch records; full: the client reads no further than it

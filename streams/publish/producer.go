@@ -16,6 +16,10 @@ import (
 
 const (
 	defaultTimeout = 5 * time.Second
+	// unknownTimeouts is how many Timeouts a send is waited for of which nobody
+	// knows what became. The client itself would wait for ever, also for a Kafka
+	// that has come back without what would tell it. Giving up may publish twice.
+	unknownTimeouts = 4
 	// maxBuffered is more than a round has: a client never makes it wait.
 	maxBuffered = 4 * maxRoundRecords
 )
@@ -82,7 +86,9 @@ func (t *Tail) send(ctx context.Context, records []*kgo.Record) (acked []bool, e
 	}
 	ends := make(map[partition]int64)
 	var failed error
-	for i, err := range p.produce(ctx, records) {
+	bounded, cancel := context.WithTimeout(ctx, unknownTimeouts*t.cfg.Timeout)
+	defer cancel()
+	for i, err := range p.produce(bounded, records) {
 		if err != nil {
 			failed = err // thousands say the same
 			continue

@@ -74,7 +74,7 @@ type Config struct {
 	// Pace is the least time between two rounds. Default 10 ms.
 	Pace time.Duration
 	// Timeout is how long a round is tried before it is looked at again, at least
-	// 1 s. Default 5 s; it is no bound while nobody knows what the brokers did.
+	// 1 s. Default 5 s; four times as long while nobody knows what the brokers did.
 	Timeout    time.Duration
 	Now        func() time.Time // time.Now when nil
 	Logger     *slog.Logger
@@ -196,7 +196,7 @@ func (t *Tail) publish(ctx context.Context) {
 			refill = t.refill(ctx, refill)
 			continue
 		}
-		if len(records) < maxRoundRecords {
+		if refill == nil && len(records) < maxRoundRecords {
 			t.pause(ctx, t.cfg.Pace-t.cfg.Now().Sub(began))
 			t.await(ctx)
 		}

@@ -329,6 +329,11 @@ func (m *maker) bodies() {
 		}
 		m.add(r)
 	}
+	if m.o.method == http.MethodPatch {
+		r := m.base()
+		r.what, r.keep, r.header[len(r.header)-1][1], r.expect.accepted = "a merge patch", true, "application/merge-patch+json", true
+		m.add(r)
+	}
 	twice := m.base()
 	twice.what, twice.header = "two content types", append(twice.header, [2]string{"Content-Type", "text/plain"})
 	m.add(twice)
@@ -487,6 +492,10 @@ func (m *maker) headers() {
 	}
 	with("odd headers", [2]string{"X-Forwarded-For", "1.2.3.4, " + marker}, [2]string{"Cookie", marker + "=1"}, [2]string{"X-HTTP-Method-Override", "DELETE"},
 		[2]string{"Forwarded", "for=\"[::\""}, [2]string{"Origin", "null"}, [2]string{"Accept-Encoding", "gzip, br"}, [2]string{"If-Modified-Since", "x"})
+	if m.o.RequestBody == nil {
+		r := with("a large body that nobody reads")
+		r.keep, r.announce, r.expect.statuses = true, 1<<20+1, []int{http.StatusRequestEntityTooLarge}
+	}
 	if m.o.method != http.MethodGet {
 		return
 	}

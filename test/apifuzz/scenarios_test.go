@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/golang-jwt/jwt/v5"
 )
 
 const hour = time.Hour
@@ -60,6 +62,12 @@ func (w *world) play(t *testing.T, f *fuzz, rnd *rand.Rand) {
 	do(http.StatusOK, tokens.Token, "logout", "/auth/logout", `{"all":true}`)
 	do(http.StatusUnauthorized, tokens.Token, "logout", "/auth/logout", "")
 	do(http.StatusUnauthorized, "", "refresh", "/auth/refresh", `{"refresh_token":`+name(tokens.Refresh)+`}`)
+
+	// A session of another's making.
+	foreign := w.seal(jwt.SigningMethodHS256, []byte(secret), "", jwt.MapClaims{"sub": w.erin.uid, "exp": time.Now().Add(hour).Unix(), "sid": marker})
+	do(http.StatusOK, foreign, "get-self", "/users/self", "")
+	do(http.StatusOK, foreign, "logout", "/auth/logout", "")
+	do(http.StatusUnauthorized, foreign, "get-self", "/users/self", "")
 
 	// Names that are none.
 	for id, path := range map[string]string{
@@ -145,7 +153,7 @@ func (w *world) playPhotos(t *testing.T, f *fuzz, do func(status int, token, id,
 		operation: w.operation(t, "put-photo"), method: http.MethodPut, target: target, header: [][2]string{kind}, announce: 5<<20 + 1, what: "scenario",
 		expect: expectation{statuses: []int{http.StatusRequestEntityTooLarge}},
 	})
-	do(http.StatusNotFound, w.dead.token, "upload-photo", "/users/profile-photo/upload", "")
+	do(http.StatusUnauthorized, w.dead.token, "upload-photo", "/users/profile-photo/upload", "")
 	media := "/media/ProfileProto/users/" + w.bob.uid + ".jpg"
 	whole := do(http.StatusOK, "", "get-photo", media, "")
 	if !bytes.Equal(whole.body, photo.Bytes()) {

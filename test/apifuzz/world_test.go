@@ -191,7 +191,7 @@ func (w *world) strangers() map[string]string {
 		"a token for nobody":        own(jwt.MapClaims{"exp": hour, "sub": marker}),
 		"a token with an odd exp":   own(jwt.MapClaims{"exp": "soon", "sub": uid}),
 		"a token not valid yet":     own(jwt.MapClaims{"exp": hour, "nbf": hour, "sub": uid}),
-		"a token with an odd sid":   own(jwt.MapClaims{"exp": hour, "sub": uid, "sid": marker}),
+		"a token with an odd sid":   own(jwt.MapClaims{"exp": hour, "sub": uid, "sid": []int{1}}),
 		"a token of another key":    "Bearer " + w.seal(jwt.SigningMethodHS256, []byte(strings.Repeat("k", 40)), "", jwt.MapClaims{"sub": uid, "exp": hour}),
 		"a token of another method": "Bearer " + w.seal(jwt.SigningMethodHS512, []byte(secret), "", jwt.MapClaims{"sub": uid, "exp": hour}),
 		"an unsigned token":         "Bearer " + w.seal(jwt.SigningMethodNone, jwt.UnsafeAllowNoneSignatureType, "", jwt.MapClaims{"sub": uid, "exp": hour}),

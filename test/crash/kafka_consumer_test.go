@@ -23,7 +23,7 @@ const (
 
 	readersGroup = "readers"
 	// kafkaTime bounds what is asked of the broker, on a busy machine.
-	kafkaTime = 30 * time.Second
+	kafkaTime = time.Minute
 	drainPoll = 20 * time.Millisecond
 	leaveTime = time.Second
 )
@@ -117,14 +117,14 @@ func (c *consumer) run(ctx context.Context) {
 			return
 		}
 		c.read(ctx, client)
-		c.leave(client)
+		c.leave(context.WithoutCancel(ctx), client)
 	}
 }
 
 // leave ends a client. Whether the group is told of it is of no matter: the
 // broker may be away.
-func (c *consumer) leave(client *kgo.Client) {
-	ctx, cancel := context.WithTimeout(c.t.Context(), leaveTime)
+func (*consumer) leave(ctx context.Context, client *kgo.Client) {
+	ctx, cancel := context.WithTimeout(ctx, leaveTime)
 	defer cancel()
 	client.AllowRebalance()
 	_ = client.LeaveGroupContext(ctx)

@@ -98,13 +98,12 @@ func newPerson(t *testing.T, u persistence.AuditedUser) *person {
 		if err != nil {
 			t.Fatal(err)
 		}
-		switch e := event.(type) {
-		case user.Registered:
+		if e, ok := event.(user.Registered); ok {
 			p.uid, p.username = e.UID.String(), e.Username
 			p.names = append(p.names, e.Name)
-		case user.ProfileUpdated:
+		} else if e, ok := event.(user.ProfileUpdated); ok {
 			p.names = append(p.names, e.Name)
-		default:
+		} else {
 			p.names = append(p.names, p.names[len(p.names)-1])
 		}
 		to, ok := published[r.Kind]

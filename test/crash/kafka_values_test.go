@@ -67,6 +67,7 @@ func (at *progress) compare(p *person, n *notice, r *kgo.Record) string {
 	case user.ActivityDeleted:
 		at.gone[e.EventID] = true
 		return equal(r.Value, map[string]any{"uid": p.uid, "event_id": e.EventID})
+	case user.FollowerAdded, user.FollowerRemoved, user.Severed, user.ContentCounted:
 	}
 	return "it is not published"
 }

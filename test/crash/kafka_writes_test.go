@@ -67,18 +67,19 @@ func (c *client) erase(a *account) {
 		return c.http.As(a.token).Do(ctx, kithtest.Request{Method: http.MethodDelete, Path: "/users/self/events/" + url.PathEscape(id)})
 	}, http.StatusOK, http.StatusNotFound)
 	before := fact[eventState]{change.before}
-	switch {
-	case result == done:
+	switch result {
+	case done:
 		if !before.could(recorded) {
 			c.storm.t.Errorf("delete %s, before one of %v: %s", id, change.before, answer)
 		}
 		change.done()
 		c.storm.acknowledged()
-	case result == refused:
+	case refused:
 		if answer.Status == http.StatusNotFound && before.surely(recorded) {
 			c.storm.t.Errorf("delete %s, which is there: %s", id, answer)
 		}
 		change.refused()
+	case unknown:
 	}
 }
 

@@ -13,6 +13,9 @@
 //     it does not.
 //   - startup_test.go: what stops a start, in one line; help.
 //   - shutdown_test.go: SIGTERM.
+//   - kafka_test.go: plain Kafka clients; kafka_content_test.go: what content
+//     services report; kafka_broker_test.go: lost files of the embedded broker;
+//     kafka_outside_test.go: an outside Kafka that is away.
 //
 // Each test has a server of its own, whose log must hold nothing personal.
 package e2e_test
@@ -38,11 +41,11 @@ type api struct {
 	personal []string
 }
 
-// start starts a server that logs as much as it can. The end of the test stops it
+// start starts a server that logs as much as it can, with settings. The end of the test stops it
 // and looks at its log.
-func start(t *testing.T) *api {
+func start(t *testing.T, env ...string) *api {
 	t.Helper()
-	a := &api{Server: kith.Start(t, kithtest.Options{Env: []string{"KITH_LOG_LEVEL=debug"}})}
+	a := &api{Server: kith.Start(t, kithtest.Options{Env: append([]string{"KITH_LOG_LEVEL=debug"}, env...)})}
 	a.remember(password, "PERSONAL", "Name of")
 	t.Cleanup(func() {
 		select {
