@@ -99,9 +99,6 @@ func ParseRoster(raw string) (limit, offset int, seed string, err error) {
 	return a.Limit, a.Offset, a.Seed, nil
 }
 
-// Satisfiable is satisfiable.
-func Satisfiable(header string, size int64) bool { return satisfiable(header, size) }
-
 // DocsPage is the page at /docs.
 func DocsPage() string { return docsPage }
 

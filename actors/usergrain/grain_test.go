@@ -57,12 +57,7 @@ func TestTurnTakesAllThatWait(t *testing.T) {
 	before := j.Commits()
 
 	const waiting = 200
-	entered, leave := make(chan struct{}, 1), make(chan struct{})
-	var first sync.Once
-	j.OnCommit(func(_ context.Context, _ persistence.Batch, next func() ([]persistence.Outcome, error)) ([]persistence.Outcome, error) {
-		first.Do(func() { entered <- struct{}{}; <-leave })
-		return next()
-	})
+	entered, leave := j.HoldNext()
 	var wg sync.WaitGroup
 	wg.Go(func() { w.Do(ada.ID, follow(1000)) })
 	<-entered
@@ -70,7 +65,7 @@ func TestTurnTakesAllThatWait(t *testing.T) {
 		wg.Go(func() { w.Do(ada.ID, follow(user.ID(2000+i))) })
 	}
 	w.Eventually("all commands to wait in the grain", func() bool { return usergrain.Waiting(w.Host) == waiting })
-	close(leave)
+	leave()
 	wg.Wait()
 	if n := j.Commits() - before; n != 2 {
 		t.Errorf("%d commands took %d commits, want 2", waiting+1, n)
@@ -296,12 +291,7 @@ func TestWhatADeletionTakesAlongIsNotAcknowledged(t *testing.T) {
 	var j world.Journal
 	w := world.Start(t, world.Options{Journal: j.Wrap})
 	ada := w.Register("ada")
-	entered, leave := make(chan struct{}, 1), make(chan struct{})
-	var first sync.Once
-	j.OnCommit(func(_ context.Context, _ persistence.Batch, next func() ([]persistence.Outcome, error)) ([]persistence.Outcome, error) {
-		first.Do(func() { entered <- struct{}{}; <-leave })
-		return next()
-	})
+	entered, leave := j.HoldNext()
 	var wg sync.WaitGroup
 	wg.Go(func() { w.Do(ada.ID, follow(1000)) })
 	<-entered
@@ -317,7 +307,7 @@ func TestWhatADeletionTakesAlongIsNotAcknowledged(t *testing.T) {
 		})
 		w.Eventually("the command to wait", func() bool { return usergrain.Waiting(w.Host) == i+1 })
 	}
-	close(leave)
+	leave()
 	wg.Wait()
 }
 
@@ -326,12 +316,7 @@ func TestFullGrainIsBusy(t *testing.T) {
 	var j world.Journal
 	w := world.Start(t, world.Options{Journal: j.Wrap})
 	ada := w.Register("ada")
-	entered, leave := make(chan struct{}, 1), make(chan struct{})
-	var first sync.Once
-	j.OnCommit(func(_ context.Context, _ persistence.Batch, next func() ([]persistence.Outcome, error)) ([]persistence.Outcome, error) {
-		first.Do(func() { entered <- struct{}{}; <-leave })
-		return next()
-	})
+	entered, leave := j.HoldNext()
 	var busy, done atomic.Int64
 	var wg sync.WaitGroup
 	wg.Go(func() { w.Do(ada.ID, follow(1000)) })
@@ -349,7 +334,7 @@ func TestFullGrainIsBusy(t *testing.T) {
 		})
 	}
 	w.Eventually("the grain to refuse", func() bool { return busy.Load() == 50 })
-	close(leave)
+	leave()
 	wg.Wait()
 	if done.Load() != usergrain.MaxWaiting {
 		t.Errorf("%d done, want %d", done.Load(), usergrain.MaxWaiting)

@@ -33,6 +33,18 @@ func (j *Journal) OnCommit(f Commit) {
 	j.commit = f
 }
 
+// HoldNext holds the next batch that has turns, until leave is called; the others
+// go through. entered has one value when it is held.
+func (j *Journal) HoldNext() (entered <-chan struct{}, leave func()) {
+	held, free := make(chan struct{}, 1), make(chan struct{})
+	var next sync.Once
+	j.OnCommit(func(_ context.Context, _ persistence.Batch, commit func() ([]persistence.Outcome, error)) ([]persistence.Outcome, error) {
+		next.Do(func() { held <- struct{}{}; <-free })
+		return commit()
+	})
+	return held, func() { close(free) }
+}
+
 // Commits returns how many batches with turns there were.
 func (j *Journal) Commits() int {
 	j.mu.Lock()
