@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
-	"time"
 
 	"kith/actors/user"
 	"kith/persistence"
@@ -68,26 +67,6 @@ func (c *cursors) mac(list string, owner user.ID, signed []byte) []byte {
 	return m.Sum(nil)[:cursorMAC]
 }
 
-// sealEdge and openEdge are for lists of edges; the empty cursor is the start.
-func (c *cursors) sealEdge(list string, owner user.ID, at persistence.EdgeCursor) string {
-	place := binary.BigEndian.AppendUint64(nil, uint64(at.At.UnixMicro()))
-	return c.seal(list, owner, binary.BigEndian.AppendUint64(place, at.ID))
-}
-
-func (c *cursors) openEdge(list string, owner user.ID, cursor string) (persistence.EdgeCursor, error) {
-	if cursor == "" {
-		return persistence.EdgeCursor{}, nil
-	}
-	place, ok := c.open(list, owner, cursor)
-	if !ok || len(place) != 16 {
-		return persistence.EdgeCursor{}, errCursor
-	}
-	return persistence.EdgeCursor{
-		At: time.UnixMicro(int64(binary.BigEndian.Uint64(place))).UTC(), //nolint:gosec // the bits that sealEdge wrote
-		ID: binary.BigEndian.Uint64(place[8:]),
-	}, nil
-}
-
 // sealSearch and openSearch are for lists of hits; the empty cursor is the start.
 func (c *cursors) sealSearch(list string, owner user.ID, at persistence.SearchCursor) string {
 	place := []byte{0}
@@ -108,8 +87,8 @@ func (c *cursors) openSearch(list string, owner user.ID, cursor string) (persist
 	return persistence.SearchCursor{ByName: place[0] == 1, Username: string(place[1:])}, nil
 }
 
-// sealSeq and openSeq are for lists in the order of a journal; the empty cursor
-// is the start, 0.
+// sealSeq and openSeq are for lists in the order of their owner's journal; the
+// empty cursor is the start, 0.
 func (c *cursors) sealSeq(list string, owner user.ID, seq uint64) string {
 	return c.seal(list, owner, binary.BigEndian.AppendUint64(nil, seq))
 }

@@ -17,16 +17,6 @@ import (
 // ParseBody is parseBody.
 func ParseBody(b []byte, into any) error { return parseBody(b, into) }
 
-// SealEdge and OpenEdge are the cursors of a secret.
-func SealEdge(secret []byte, list string, owner user.ID, at persistence.EdgeCursor) string {
-	return newCursors(secret).sealEdge(list, owner, at)
-}
-
-// OpenEdge opens what SealEdge sealed.
-func OpenEdge(secret []byte, list string, owner user.ID, cursor string) (persistence.EdgeCursor, error) {
-	return newCursors(secret).openEdge(list, owner, cursor)
-}
-
 // SealSearch and OpenSearch are the cursors of hits.
 func SealSearch(secret []byte, list string, owner user.ID, at persistence.SearchCursor) string {
 	return newCursors(secret).sealSearch(list, owner, at)

@@ -174,7 +174,7 @@ func (s *Server) listFollowed(ctx context.Context, in *edgesInput, f *followable
 	if err != nil {
 		return nil, err
 	}
-	after, err := s.cursors.openEdge(f.list, target.Card.ID, page.cursor)
+	after, err := s.cursors.openSeq(f.list, target.Card.ID, page.cursor)
 	if err != nil {
 		return nil, err
 	}
@@ -187,8 +187,7 @@ func (s *Server) listFollowed(ctx context.Context, in *edgesInput, f *followable
 	next := ""
 	if len(edges) > page.limit {
 		edges = edges[:page.limit]
-		last := edges[page.limit-1]
-		next = s.cursors.sealEdge(f.list, target.Card.ID, persistence.EdgeCursor{At: last.At, ID: last.ID})
+		next = s.cursors.sealSeq(f.list, target.Card.ID, edges[page.limit-1].Seq)
 	}
 	p := &followedPage{rows: make([]followedRow, len(edges)), next: nextCursor(next), link: page.link(ctx, next)}
 	for i, e := range edges {

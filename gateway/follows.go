@@ -121,7 +121,7 @@ func (s *Server) listUsers(ctx context.Context, in *edgesInput, kind persistence
 	if err != nil {
 		return nil, err
 	}
-	after, err := s.cursors.openEdge(list, target.Card.ID, page.cursor)
+	after, err := s.cursors.openSeq(list, target.Card.ID, page.cursor)
 	if err != nil {
 		return nil, err
 	}
@@ -134,8 +134,7 @@ func (s *Server) listUsers(ctx context.Context, in *edgesInput, kind persistence
 	next := ""
 	if len(edges) > page.limit {
 		edges = edges[:page.limit]
-		last := edges[page.limit-1]
-		next = s.cursors.sealEdge(list, target.Card.ID, persistence.EdgeCursor{At: last.At, ID: last.ID})
+		next = s.cursors.sealSeq(list, target.Card.ID, edges[page.limit-1].Seq)
 	}
 	ids := make([]user.ID, len(edges))
 	for i, e := range edges {

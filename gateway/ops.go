@@ -8,13 +8,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// OpsHandler returns what the private listener serves: /metrics and
-// /debug/pprof/. It must not be reachable from outside.
-func (s *Server) OpsHandler() http.Handler {
-	gatherer := s.cfg.Gatherer
-	if gatherer == nil {
-		gatherer = prometheus.NewRegistry()
-	}
+// OpsHandler returns what the private listener serves: /metrics, which shows what
+// gatherer has, and /debug/pprof/. It must not be reachable from outside.
+func OpsHandler(gatherer prometheus.Gatherer) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(gatherer, promhttp.HandlerOpts{}))
 	mux.HandleFunc("/debug/pprof/", pprof.Index)

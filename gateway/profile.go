@@ -161,7 +161,7 @@ func (s *Server) profileOf(ctx context.Context, a *user.Account, viewer user.Vie
 
 // followedIDs returns the newest ids of a list, never nil.
 func (s *Server) followedIDs(ctx context.Context, kind persistence.EdgeKind, id user.ID) ([]uint64, error) {
-	edges, err := s.cfg.Edges.List(ctx, kind, id, persistence.EdgeCursor{}, maxFollowedShown)
+	edges, err := s.cfg.Edges.List(ctx, kind, id, 0, maxFollowedShown)
 	if err != nil {
 		return nil, fmt.Errorf("list what user %d follows: %w", id, err)
 	}

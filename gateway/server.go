@@ -78,10 +78,8 @@ type Config struct {
 	Ready func(ctx context.Context) Readiness
 
 	Logger *slog.Logger
-	// Registerer of the metrics; nil: not registered. Gatherer of what /metrics
-	// shows; nil: /metrics shows nothing.
+	// Registerer of the metrics; nil: not registered.
 	Registerer prometheus.Registerer
-	Gatherer   prometheus.Gatherer
 	// Version is what the API description says.
 	Version string
 	// Now is the clock, time.Now when nil. Rand is where tokens, salts and ids

@@ -344,13 +344,13 @@ func TestMetricsAndLogsKnowRoutesNotPeople(t *testing.T) {
 		t.Errorf("the log has no routes:\n%s", logged)
 	}
 	ops := httptest.NewRecorder()
-	w.server.OpsHandler().ServeHTTP(ops, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/metrics", nil))
+	gateway.OpsHandler(w.registry).ServeHTTP(ops, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/metrics", nil))
 	if ops.Code != 200 || !strings.Contains(ops.Body.String(), "kith_http_request_duration_seconds_bucket") {
 		t.Errorf("/metrics: %d", ops.Code)
 	}
 	for _, path := range []string{"/debug/pprof/", "/debug/pprof/goroutine?debug=1", "/debug/pprof/cmdline"} {
 		ops := httptest.NewRecorder()
-		w.server.OpsHandler().ServeHTTP(ops, httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil))
+		gateway.OpsHandler(w.registry).ServeHTTP(ops, httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil))
 		if ops.Code != 200 {
 			t.Errorf("%s: %d", path, ops.Code)
 		}

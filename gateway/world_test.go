@@ -108,7 +108,7 @@ func (w *world) config() gateway.Config {
 		Secret: []byte(secret), PasswordCost: cheap(),
 		Ready:      func(context.Context) gateway.Readiness { return w.ready },
 		Logger:     slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
-		Registerer: w.registry, Gatherer: w.registry, Now: w.clock,
+		Registerer: w.registry, Now: w.clock,
 	}
 }
 
@@ -255,21 +255,21 @@ func (w *world) apply(s *user.State, c user.Command) (usergrain.Result, error) {
 		w.journals.add(s, e)
 		switch e := e.(type) { //nolint:gochecksumtype // the rest changes no edges
 		case user.Followed:
-			w.edge(persistence.EdgeFollowing, s.ID, persistence.Edge{ID: uint64(e.Target), At: e.At})
+			w.edge(persistence.EdgeFollowing, s.ID, persistence.Edge{ID: uint64(e.Target), At: e.At, Seq: s.Version})
 			w.effect(e.Target, user.AddFollower{Source: s.ID, Lane: persistence.LaneOf(s.ID), Pos: w.next(), At: e.At})
 		case user.Unfollowed:
 			w.edge(persistence.EdgeFollowing, s.ID, persistence.Edge{ID: uint64(e.Target), Removed: true})
 			w.effect(e.Target, user.RemoveFollower{Source: s.ID, Lane: persistence.LaneOf(s.ID), Pos: w.next(), At: e.At})
 		case user.FollowerAdded:
-			w.edge(persistence.EdgeFollowers, s.ID, persistence.Edge{ID: uint64(e.Source), At: e.FollowedAt})
+			w.edge(persistence.EdgeFollowers, s.ID, persistence.Edge{ID: uint64(e.Source), At: e.FollowedAt, Seq: s.Version})
 		case user.FollowerRemoved:
 			w.edge(persistence.EdgeFollowers, s.ID, persistence.Edge{ID: uint64(e.Source), Removed: true})
 		case user.CrewFollowed:
-			w.edge(persistence.EdgeCrew, s.ID, persistence.Edge{ID: uint64(e.Crew), At: e.At})
+			w.edge(persistence.EdgeCrew, s.ID, persistence.Edge{ID: uint64(e.Crew), At: e.At, Seq: s.Version})
 		case user.CrewUnfollowed:
 			w.edge(persistence.EdgeCrew, s.ID, persistence.Edge{ID: uint64(e.Crew), Removed: true})
 		case user.StudioFollowed:
-			w.edge(persistence.EdgeStudios, s.ID, persistence.Edge{ID: uint64(e.Studio), At: e.At})
+			w.edge(persistence.EdgeStudios, s.ID, persistence.Edge{ID: uint64(e.Studio), At: e.At, Seq: s.Version})
 		case user.StudioUnfollowed:
 			w.edge(persistence.EdgeStudios, s.ID, persistence.Edge{ID: uint64(e.Studio), Removed: true})
 		}
@@ -374,24 +374,19 @@ func (d directory) ByUID(_ context.Context, uid user.UID) (*user.Account, error)
 
 type edges struct{ w *world }
 
-func (e edges) List(_ context.Context, kind persistence.EdgeKind, id user.ID, after persistence.EdgeCursor, limit int) ([]persistence.Edge, error) {
+func (e edges) List(_ context.Context, kind persistence.EdgeKind, id user.ID, after uint64, limit int) ([]persistence.Edge, error) {
 	e.w.mu.Lock()
 	defer e.w.mu.Unlock()
 	if e.w.failStores != nil {
 		return nil, e.w.failStores
 	}
 	list := slices.Clone(e.w.edges[kind][id])
-	newest := func(a, b persistence.EdgeCursor) int {
-		return cmp.Or(b.At.Compare(a.At), cmp.Compare(b.ID, a.ID))
-	}
-	slices.SortFunc(list, func(a, b persistence.Edge) int {
-		return newest(persistence.EdgeCursor{At: a.At, ID: a.ID}, persistence.EdgeCursor{At: b.At, ID: b.ID})
-	})
+	slices.SortFunc(list, func(a, b persistence.Edge) int { return cmp.Compare(b.Seq, a.Seq) })
 	list = slices.DeleteFunc(list, func(edge persistence.Edge) bool {
 		s := e.w.states[user.ID(edge.ID)]
 		isUser := kind == persistence.EdgeFollowing || kind == persistence.EdgeFollowers
 		return isUser && (s == nil || !s.Registered()) ||
-			after != (persistence.EdgeCursor{}) && newest(persistence.EdgeCursor{At: edge.At, ID: edge.ID}, after) <= 0
+			after > 0 && edge.Seq >= after
 	})
 	return list[:min(limit, len(list))], nil
 }

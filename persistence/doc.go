@@ -9,6 +9,8 @@
 //   - limits.go: Limits. How often something may happen.
 //   - cards.go: Cards. The cache of cards.
 //   - activity.go: Activities. Behaviour events, read in pages.
+//   - feed.go: Feeds, Notifications. What those do whom a user follows; what a
+//     user has missed, and has seen.
 //   - roster.go: Roster. Users by id, whether or not they are still there.
 //   - broker.go: BrokerLedger. How far the embedded broker had come.
 //   - search.go: Search. Users by the beginnings of their names.

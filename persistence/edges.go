@@ -2,7 +2,6 @@ package persistence
 
 import (
 	"context"
-	"time"
 
 	"kith/actors/user"
 )
@@ -18,19 +17,13 @@ const (
 	EdgeStudios
 )
 
-// EdgeCursor is a place in a list that is ordered newest first, then by id
-// descending. The zero cursor is the start.
-type EdgeCursor struct {
-	At time.Time
-	ID uint64
-}
-
 // Edges reads follow lists.
 type Edges interface {
-	// List returns up to limit edges of a list after the cursor, newest first.
-	// Edges to users who are gone are left out. ID is the other user's (or the
-	// crew member's, the studio's) id.
-	List(ctx context.Context, kind EdgeKind, id user.ID, after EdgeCursor, limit int) ([]Edge, error)
+	// List returns up to limit edges of a list, newest first: Seq falling, which is
+	// the order in which the edges came into the list of id. after is the Seq of the
+	// last edge of the page before; 0 is the start. Edges to users who are gone are
+	// left out. ID is the other user's (or the crew member's, the studio's) id.
+	List(ctx context.Context, kind EdgeKind, id user.ID, after uint64, limit int) ([]Edge, error)
 	// Relations says for each of others whether id follows them and whether they
 	// follow id, from primary keys.
 	Relations(ctx context.Context, id user.ID, others []user.ID) ([]Relation, error)

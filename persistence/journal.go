@@ -57,8 +57,11 @@ type Record struct {
 // Edge is one change to a list of the user whose turn it is. A turn holds at
 // most one change to a pair: what it did and undid is netted out.
 type Edge struct {
-	ID      uint64    // the other user, the crew member or the studio
-	At      time.Time // when the edge began
+	ID uint64    // the other user, the crew member or the studio
+	At time.Time // when the edge began
+	// Seq is that of the record in the journal of the list's owner with which the
+	// edge began.
+	Seq     uint64
 	Removed bool
 }
 

@@ -330,7 +330,7 @@ func TestVerifyFindsWhatDiffers(t *testing.T) {
 		"counter":       {`UPDATE users SET followers = 7 WHERE id = 2`, "followers"},
 		"name":          {`UPDATE users SET name = 'Eve' WHERE id = 1`, "name"},
 		"edge is gone":  {`DELETE FROM following WHERE user_id = 1`, "following"},
-		"edge too many": {`INSERT INTO followers (user_id, id, at) VALUES (1, 2, 5)`, "followers"},
+		"edge too many": {`INSERT INTO followers (user_id, id, at, seq) VALUES (1, 2, 5, 6)`, "followers"},
 		"other side":    {`DELETE FROM followers WHERE user_id = 2`, "its own list only"},
 		"record gone":   {`DELETE FROM journal WHERE user_id = 1 AND seq = 1`, "lacks record 1"},
 		"row is gone":   {`DELETE FROM users WHERE id = 1`, "no row"},

@@ -109,6 +109,12 @@ func TestTurnNetsOutWhatItUndoes(t *testing.T) {
 	if edges := turns[1].Following; len(edges) != 2 || edges[0].ID != uint64(bob.ID) || edges[0].Removed || edges[1].ID != 8 {
 		t.Errorf("row changes: %+v", edges)
 	}
+	for _, edge := range turns[1].Following {
+		r := turns[1].Records[edge.Seq-turns[1].Version-1]
+		if e, err := usergrain.DecodeRecord(&r); err != nil || e.(user.Followed).Target != user.ID(edge.ID) {
+			t.Errorf("edge %+v began with %#v, error %v", edge, e, err)
+		}
+	}
 	if got := w.Account(ada.ID).Following; got != 3 {
 		t.Errorf("following %d, want 3", got)
 	}

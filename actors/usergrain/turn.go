@@ -68,6 +68,7 @@ func (t *turn) record(s *user.State, e user.Event) error {
 
 // project adds the changes of own rows that e means. s is the state before e.
 func (t *turn) project(s *user.State, e user.Event) {
+	seq := s.Version + 1 // of the record of e
 	switch e := e.(type) {
 	case user.Registered:
 		t.row.User, t.views = e.ID, true
@@ -78,11 +79,11 @@ func (t *turn) project(s *user.State, e user.Event) {
 			t.claim(persistence.ClaimEmail, user.EmailKey(e.Email))
 		}
 	case user.Followed:
-		t.edge(persistence.EdgeFollowing, persistence.Edge{ID: uint64(e.Target), At: e.At})
+		t.edge(persistence.EdgeFollowing, persistence.Edge{ID: uint64(e.Target), At: e.At, Seq: seq})
 	case user.Unfollowed:
 		t.edge(persistence.EdgeFollowing, persistence.Edge{ID: uint64(e.Target), Removed: true})
 	case user.FollowerAdded:
-		t.edge(persistence.EdgeFollowers, persistence.Edge{ID: uint64(e.Source), At: e.FollowedAt})
+		t.edge(persistence.EdgeFollowers, persistence.Edge{ID: uint64(e.Source), At: e.FollowedAt, Seq: seq})
 	case user.FollowerRemoved:
 		t.edge(persistence.EdgeFollowers, persistence.Edge{ID: uint64(e.Source), Removed: true})
 	case user.Severed:
@@ -93,11 +94,11 @@ func (t *turn) project(s *user.State, e user.Event) {
 			t.edge(persistence.EdgeFollowers, persistence.Edge{ID: uint64(e.Gone), Removed: true})
 		}
 	case user.CrewFollowed:
-		t.edge(persistence.EdgeCrew, persistence.Edge{ID: uint64(e.Crew), At: e.At}) //nolint:gosec // positive
+		t.edge(persistence.EdgeCrew, persistence.Edge{ID: uint64(e.Crew), At: e.At, Seq: seq}) //nolint:gosec // positive
 	case user.CrewUnfollowed:
 		t.edge(persistence.EdgeCrew, persistence.Edge{ID: uint64(e.Crew), Removed: true}) //nolint:gosec // positive
 	case user.StudioFollowed:
-		t.edge(persistence.EdgeStudios, persistence.Edge{ID: uint64(e.Studio), At: e.At}) //nolint:gosec // positive
+		t.edge(persistence.EdgeStudios, persistence.Edge{ID: uint64(e.Studio), At: e.At, Seq: seq}) //nolint:gosec // positive
 	case user.StudioUnfollowed:
 		t.edge(persistence.EdgeStudios, persistence.Edge{ID: uint64(e.Studio), Removed: true}) //nolint:gosec // positive
 	case user.ActivityDeleted:

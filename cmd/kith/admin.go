@@ -40,7 +40,7 @@ func withOperator(ctx context.Context, s storage, key secret, f func(operator) e
 		_ = conn.Close() // it only shows that somebody is there
 		return f(newRemoteOperator(socket))
 	}
-	if _, err := os.Stat(filepath.Join(s.DataDir, databaseFile)); err != nil {
+	if _, err := os.Stat(filepath.Join(s.DataDir, databaseFile)); err != nil && s.DatabaseURL == "" {
 		return fmt.Errorf("no database in %s; is KITH_DATA_DIR right?", s.DataDir)
 	}
 	local, closeAll, err := openOperator(ctx, s, key)

@@ -23,7 +23,7 @@ import (
 	"kith/persistence/disk"
 	"kith/persistence/lanes"
 	"kith/persistence/memory"
-	"kith/persistence/sqlite"
+	"kith/persistence/postgres"
 	"kith/streams/effects"
 )
 
@@ -40,9 +40,12 @@ type server struct {
 	dir      *dataDir
 	secret   []byte
 
-	http, ops net.Listener
-	db        *sqlite.DB
-	cards     *memory.Cards
+	http      front // of the public listener
+	waiting   gateway.Waiting
+	addr      string // of the public listener
+	serving   []part // the listeners, which are stopped first
+	db        database
+	cards     persistence.Cards
 	committer *lanes.Committer
 	client    *usergrain.Client
 	photos    *disk.Store
@@ -69,14 +72,23 @@ func assemble(ctx context.Context, s *settings, d *dataDir, logger *slog.Logger)
 	return v, nil
 }
 
-func (v *server) takePorts(ctx context.Context) (err error) {
-	if v.http, err = v.listen(ctx, "KITH_HTTP_ADDR", v.settings.HTTPAddr); err != nil {
+// takePorts takes the ports and answers on them that the server is not ready.
+func (v *server) takePorts(ctx context.Context) error {
+	public, err := v.listen(ctx, "KITH_HTTP_ADDR", v.settings.HTTPAddr)
+	if err != nil {
 		return err
 	}
-	if v.ops, err = v.listen(ctx, "KITH_OPS_ADDR", v.settings.OpsAddr); err != nil {
+	ops, err := v.listen(ctx, "KITH_OPS_ADDR", v.settings.OpsAddr)
+	if err != nil {
 		return err
 	}
-	v.shown = append(v.shown, "http", "http://"+v.http.Addr().String(), "ops", "http://"+v.ops.Addr().String())
+	v.addr = public.Addr().String()
+	v.shown = append(v.shown, "http", "http://"+v.addr, "ops", "http://"+ops.Addr().String())
+	v.http.show(&v.waiting)
+	v.serving = []part{
+		{"ops listener", v.serveHTTP(ops, gateway.HTTPServer(gateway.OpsHandler(v.registry), v.logger))},
+		{"http listener", v.serveHTTP(public, gateway.HTTPServer(&v.http, v.logger))},
+	}
 	return nil
 }
 
@@ -87,11 +99,15 @@ func (v *server) open(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	v.db, err = sqlite.Open(ctx, sqlite.Config{
-		Path: v.dir.file(databaseFile), Quarantine: v.settings.Quarantine.duration(), Logger: v.logger, Registerer: v.registry,
+	v.waiting.Because("the database is away")
+	err = patiently(ctx, postgres.Away, func(err error) {
+		v.logger.Warn("the database is away; waiting for it", "error", err)
+	}, func(ctx context.Context) (err error) {
+		v.db, err = v.settings.openDatabase(ctx, v.dir, databaseOptions{quarantine: v.settings.Quarantine.duration(), logger: v.logger, registry: v.registry})
+		return err
 	})
 	if err != nil {
-		return fmt.Errorf("open the database: %w", err)
+		return err
 	}
 	v.closing(v.db.Close)
 	if v.cards, err = memory.NewCards(memory.Config{Bytes: cardBytes, Registerer: v.registry}); err != nil {
@@ -105,9 +121,20 @@ func (v *server) open(ctx context.Context) (err error) {
 	return nil
 }
 
-func (v *server) write(ctx context.Context) (err error) {
-	v.committer, err = v.takeLanes(ctx, v.dir, v.db, v.cards)
-	return err
+// write takes the lanes. While another node has them, this one stands by.
+func (v *server) write(ctx context.Context) error {
+	leased := func(err error) bool { return errors.Is(err, persistence.ErrLeased) || postgres.Away(err) }
+	return patiently(ctx, leased, func(err error) {
+		if errors.Is(err, persistence.ErrLeased) {
+			v.waiting.Because("another node owns the lanes")
+		} else {
+			v.waiting.Because("the database is away")
+		}
+		v.logger.Warn("the lanes cannot be taken yet; waiting for them", "error", err)
+	}, func(ctx context.Context) (err error) {
+		v.committer, err = v.takeLanes(ctx, v.dir, v.db, v.cards)
+		return err
+	})
 }
 
 func (v *server) actors(ctx context.Context) (err error) {
@@ -170,14 +197,14 @@ func (v *server) public(ctx context.Context) error {
 		Grains: v.client, Relations: v.client, Directory: v.db, Edges: v.db, Credentials: v.db, Cards: v.cards,
 		Activities: v.db, Search: v.db, Shuffle: live, Blobs: v.photos, Limits: gate, Provider: outside,
 		Secret: v.secret, AccessTTL: v.settings.AccessTTL.duration(), RefreshTTL: v.settings.RefreshTTL.duration(),
-		Ready: v.ready, Logger: v.logger, Registerer: v.registry, Gatherer: v.registry, Version: version(),
+		Ready: v.ready, Logger: v.logger, Registerer: v.registry, Version: version(),
 	})
 	if err != nil {
 		return fmt.Errorf("make the gateway: %w", err)
 	}
 	v.add("gateway", g.Run)
-	v.add("ops listener", v.serveHTTP(v.ops, gateway.HTTPServer(g.OpsHandler(), v.logger)))
-	v.add("http listener", v.serveHTTP(v.http, gateway.HTTPServer(g.Handler(), v.logger)))
+	v.parts = append(v.parts, v.serving...)
+	v.http.show(g.Handler())
 	return nil
 }
 
@@ -186,7 +213,7 @@ func (v *server) publicURL() string {
 	if v.settings.PublicURL != "" {
 		return strings.TrimSuffix(v.settings.PublicURL, "/")
 	}
-	return "http://" + v.http.Addr().String()
+	return "http://" + v.addr
 }
 
 // publicHost is the host of KITH_PUBLIC_URL, "" when that is not set.
@@ -243,7 +270,7 @@ func (v *server) identities() (*auth.Provider, error) {
 }
 
 // takeLanes takes the lanes of a database and makes the committer.
-func (p *process) takeLanes(ctx context.Context, d *dataDir, db *sqlite.DB, cards persistence.Cards) (*lanes.Committer, error) {
+func (p *process) takeLanes(ctx context.Context, d *dataDir, db database, cards persistence.Cards) (*lanes.Committer, error) {
 	id, err := d.nodeID()
 	if err != nil {
 		return nil, err
@@ -263,7 +290,7 @@ func (p *process) takeLanes(ctx context.Context, d *dataDir, db *sqlite.DB, card
 
 // startGrains starts the node of grains and returns the client that speaks to
 // them.
-func (p *process) startGrains(ctx context.Context, db *sqlite.DB, committer *lanes.Committer) (*usergrain.Client, error) {
+func (p *process) startGrains(ctx context.Context, db database, committer *lanes.Committer) (*usergrain.Client, error) {
 	host, err := usergrain.NewHost(usergrain.Config{Journal: db, Committer: committer, Logger: p.logger, Registerer: p.registry, MaxActivations: maxActivations})
 	if err != nil {
 		return nil, fmt.Errorf("make the host of grains: %w", err)

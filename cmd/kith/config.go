@@ -9,16 +9,31 @@ import (
 	"os"
 	"strconv"
 	"strings"
+
+	"kith/persistence/postgres"
 )
 
 // storage are the settings of every command that touches stored data.
 type storage struct {
-	DataDir string `name:"data-dir" env:"KITH_DATA_DIR" default:"./kith-data" placeholder:"DIR" help:"Everything embedded lives here: database, generated secret, admin socket."`
+	DataDir      string `name:"data-dir" env:"KITH_DATA_DIR" default:"./kith-data" placeholder:"DIR" help:"Everything embedded lives here: database, generated secret, admin socket."`
+	DatabaseURL  secret `name:"database-url" env:"KITH_DATABASE_URL" placeholder:"URL" help:"PostgreSQL, such as postgres://kith:password@db.example.com/kith. Default: SQLite in the data dir."`
+	DatabasePool int    `name:"database-pool" env:"KITH_DATABASE_POOL" default:"0" placeholder:"N" help:"Connections to PostgreSQL that read at once. Default: four per processor."`
 }
+
+// maxDatabasePool is far above what one server can use.
+const maxDatabasePool = 1000
 
 func (s *storage) check() error {
 	if s.DataDir == "" {
 		return badSetting("KITH_DATA_DIR", s.DataDir, "the path of a directory")
+	}
+	if s.DatabaseURL != "" {
+		if err := postgres.CheckURL(string(s.DatabaseURL)); err != nil {
+			return badSetting("KITH_DATABASE_URL", masked(string(s.DatabaseURL)), fmt.Sprintf("postgres://user:password@host:port/database (%v)", err))
+		}
+	}
+	if s.DatabasePool < 0 || s.DatabasePool > maxDatabasePool {
+		return badSetting("KITH_DATABASE_POOL", strconv.Itoa(s.DatabasePool), fmt.Sprintf("a number from 0 to %d", maxDatabasePool))
 	}
 	for _, name := range unbuilt() {
 		if os.Getenv(name) != "" {
@@ -32,7 +47,7 @@ func (s *storage) check() error {
 // set and ignored, data would go elsewhere than its operator thinks.
 func unbuilt() []string {
 	return []string{
-		"KITH_DATABASE_URL", "KITH_REDIS_URL", "KITH_SEARCH_URL", "KITH_WS_ORIGINS",
+		"KITH_SEARCH_URL", "KITH_WS_ORIGINS",
 		"KITH_S3_ENDPOINT", "KITH_S3_BUCKET", "KITH_S3_REGION", "KITH_S3_ACCESS_KEY", "KITH_S3_SECRET_KEY",
 	}
 }
@@ -58,6 +73,7 @@ type settings struct {
 	PublicURL  string   `name:"public-url" env:"KITH_PUBLIC_URL" placeholder:"URL" help:"Base of the URLs that the server hands out. Default: http:// and the HTTP address."`
 	AccessTTL  lifetime `name:"access-ttl" env:"KITH_ACCESS_TTL" default:"1h" placeholder:"TIME" help:"How long an access token is good for."`
 	RefreshTTL lifetime `name:"refresh-ttl" env:"KITH_REFRESH_TTL" default:"30d" placeholder:"TIME" help:"How long a refresh token is good for."`
+	RedisURL   secret   `name:"redis-url" env:"KITH_REDIS_URL" placeholder:"URL" help:"Redis for cached cards and shared limits, such as redis://cache.example.com:6379/0. Default: in this process."`
 	Quarantine lifetime `name:"username-quarantine" env:"KITH_USERNAME_QUARANTINE" default:"0" placeholder:"TIME" help:"How long the name of a deleted user stays taken."`
 	kafkaSettings
 	provider
@@ -82,6 +98,12 @@ func (s *settings) check() error {
 	}
 	if err := s.signing.check(); err != nil {
 		return err
+	}
+	if s.RedisURL != "" {
+		u, err := url.Parse(string(s.RedisURL))
+		if err != nil || u.Scheme != "redis" && u.Scheme != "rediss" || u.Host == "" {
+			return badSetting("KITH_REDIS_URL", masked(string(s.RedisURL)), "redis://user:password@host:port/number, or rediss:// for TLS")
+		}
 	}
 	if s.PublicURL != "" {
 		if u, err := webURL(s.PublicURL); err != nil || u.RawQuery != "" {
@@ -135,6 +157,19 @@ func redacted(s string) string {
 		return "***" + s[i:]
 	}
 	return s
+}
+
+// masked is a URL without what may be secret in it: user, password, query.
+func masked(s string) string {
+	s, _, _ = strings.Cut(s, "?")
+	scheme, rest, found := strings.Cut(s, "://")
+	if i := strings.LastIndexByte(rest, '@'); i >= 0 {
+		rest = "***" + rest[i:]
+	}
+	if !found {
+		return redacted(s)
+	}
+	return scheme + "://" + rest
 }
 
 func badSetting(name, value, allowed string) error {

@@ -70,7 +70,7 @@ func (c *demoCommand) Run(ctx context.Context, con *console) (err error) {
 	if err != nil {
 		return err
 	}
-	show := &showing{dataDir: d, state: state, world: world, base: localURL(p.http.Addr()), con: con, logger: logger}
+	show := &showing{dataDir: d, state: state, world: world, base: localURL(p.addr), con: con, logger: logger}
 	p.add("demo", show.run)
 	return p.run(ctx)
 }
@@ -123,10 +123,10 @@ func (d *dataDir) saveDemo(s demoState) error {
 }
 
 // localURL is where the server is reached from this machine.
-func localURL(addr net.Addr) string {
-	host, port, err := net.SplitHostPort(addr.String())
+func localURL(addr string) string {
+	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
-		return "http://" + addr.String()
+		return "http://" + addr
 	}
 	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
 		host = "localhost"

@@ -6,7 +6,7 @@
 //   - datadir.go, umask_unix.go: what lives in the data dir, the lock on it, and
 //     that it is private.
 //   - serve.go, demo.go, token.go, role.go, verify.go, migrate.go: one file a command.
-//   - assemble.go, kafka.go: the one place that wires the parts.
+//   - assemble.go, kafka.go, database.go: the one place that wires the parts.
 //   - process.go, lifecycle.go: starting parts in order, stopping them in reverse.
 //   - operator.go, admin.go: the operator's commands, in this process or through
 //     the socket of a server that runs.

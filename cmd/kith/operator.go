@@ -12,7 +12,6 @@ import (
 	"kith/gateway/auth"
 	"kith/persistence"
 	"kith/persistence/memory"
-	"kith/persistence/sqlite"
 )
 
 // localOperator does the operator's commands on the data itself.
@@ -74,7 +73,7 @@ func running(client *usergrain.Client) commander {
 // takes: a command is decided by its grain and goes through the journal, whether
 // the server runs or not. What follows from it, the server's tails do when it
 // starts.
-func starting(d *dataDir, db *sqlite.DB) commander {
+func starting(d *dataDir, db database) commander {
 	return func(ctx context.Context, f func(*usergrain.Client) error) (err error) {
 		p := newProcess(slog.New(slog.DiscardHandler)) // what fails is returned
 		defer func() { err = errors.Join(err, p.close()) }()
@@ -115,9 +114,9 @@ func openOperator(ctx context.Context, s storage, given secret) (_ operator, clo
 	if err != nil {
 		return nil, nil, errors.Join(err, d.close())
 	}
-	db, err := sqlite.Open(ctx, sqlite.Config{Path: d.file(databaseFile)})
+	db, err := s.openDatabase(ctx, d, databaseOptions{})
 	if err != nil {
-		return nil, nil, errors.Join(fmt.Errorf("open the database: %w", err), d.close())
+		return nil, nil, errors.Join(err, d.close())
 	}
 	o := &localOperator{directory: db, audit: db, tokens: tokens, commands: starting(d, db)}
 	return o, func() error { return errors.Join(db.Close(), d.close()) }, nil

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"runtime/debug"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -84,11 +85,23 @@ func closeListener(l net.Listener) error {
 	return nil
 }
 
-// serveHTTP serves until the context ends, then finishes what is in flight.
+// front is the handler of a listener, which can be exchanged.
+type front struct{ handler atomic.Pointer[http.Handler] }
+
+// ServeHTTP implements http.Handler.
+func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	(*f.handler.Load()).ServeHTTP(w, r)
+}
+
+func (f *front) show(h http.Handler) { f.handler.Store(&h) }
+
+// serveHTTP serves from now on, and returns a part that goes on until its context
+// ends, then finishes what is in flight.
 func (p *process) serveHTTP(l net.Listener, s *http.Server) func(context.Context) error {
+	failed := make(chan error, 1)
+	go func() { failed <- s.Serve(l) }()
+	p.closing(func() error { return s.Close() }) // if the part never ran
 	return func(ctx context.Context) error {
-		failed := make(chan error, 1)
-		go func() { failed <- s.Serve(l) }()
 		select {
 		case err := <-failed:
 			return fmt.Errorf("serve: %w", err)

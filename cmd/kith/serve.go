@@ -19,6 +19,9 @@ func (c *serveCommand) Run(ctx context.Context, con *console) (err error) {
 	}
 	defer func() { err = errors.Join(err, d.close()) }()
 	p, err := assemble(ctx, &c.settings, d, c.logger(con.err))
+	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
+		return nil // stopped while it waited for what was away
+	}
 	if err != nil {
 		return err
 	}

@@ -28,10 +28,6 @@ const (
 	defaultLease    = 10 * time.Second
 )
 
-// commitTimeout bounds one commit. It is far above what a database takes that
-// will answer at all, for a commit that is given up has an unknown outcome.
-const commitTimeout = 30 * time.Second
-
 // What becomes of a turn that was not committed for a reason outside it.
 var (
 	// ErrFull: too many turns wait. Nothing was written.
@@ -348,8 +344,9 @@ func (c *Committer) commit(ctx context.Context, batch []*submission) error {
 	}
 	start := time.Now()
 	// A commit that began is not given up because the node stops: its outcome
-	// would be unknown.
-	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
+	// would be unknown. It may take as long as the lease, after which the answer
+	// could not be believed anyway.
+	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.cfg.Lease)
 	outcomes, err := c.cfg.Journal.Commit(bounded, persistence.Batch{Node: c.Node(), Turns: turns, Marks: marks})
 	cancel()
 	c.metrics.seconds.Observe(time.Since(start).Seconds())

@@ -43,10 +43,10 @@ func Audit(t *testing.T, open func(*testing.T) Store) {
 			grains := w.registered(t, 2)
 			g := grains[0]
 			turn := g.does("e1")
-			turn.Following = []persistence.Edge{{ID: 9, At: at(1)}, {ID: 3, At: at(2)}}
-			turn.Followers = []persistence.Edge{{ID: 8, At: at(1)}, {ID: 4, At: at(2)}}
-			turn.Crew = []persistence.Edge{{ID: 7, At: at(1)}, {ID: 5, At: at(2)}}
-			turn.Studios = []persistence.Edge{{ID: 2, At: at(1)}, {ID: 1, At: at(2)}}
+			turn.Following = []persistence.Edge{{ID: 9, At: at(1), Seq: 1}, {ID: 3, At: at(2), Seq: 2}}
+			turn.Followers = []persistence.Edge{{ID: 8, At: at(1), Seq: 1}, {ID: 4, At: at(2), Seq: 2}}
+			turn.Crew = []persistence.Edge{{ID: 7, At: at(1), Seq: 1}, {ID: 5, At: at(2), Seq: 2}}
+			turn.Studios = []persistence.Edge{{ID: 2, At: at(1), Seq: 1}, {ID: 1, At: at(2), Seq: 2}}
 			w.takes(t, g, turn)
 			s := persistence.Snapshot{User: g.id, Seq: 2, State: []byte("state")}
 			noError(t, w.SaveSnapshots(t.Context(), []persistence.Snapshot{s}))

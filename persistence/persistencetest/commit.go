@@ -113,8 +113,8 @@ func Commit(t *testing.T, open func(*testing.T) Store) {
 			w.takes(t, a, a.follows(b.id, grains[2].id))
 			w.takes(t, b, b.followedBy(a.id))
 			turn := a.records(persistence.KindCrewFollowed, persistence.KindStudioFollowed)
-			turn.Crew = []persistence.Edge{{ID: 1<<63 - 1, At: at(9)}}
-			turn.Studios = []persistence.Edge{{ID: 7, At: at(9)}}
+			turn.Crew = []persistence.Edge{{ID: 1<<63 - 1, At: at(9), Seq: turn.Records[0].Seq}}
+			turn.Studios = []persistence.Edge{{ID: 7, At: at(9), Seq: turn.Records[1].Seq}}
 			w.takes(t, a, turn)
 			all := w.everything(t)
 			equal(t, "following", all[0].Following, []uint64{uint64(b.id), uint64(grains[2].id)})
@@ -124,10 +124,10 @@ func Commit(t *testing.T, open func(*testing.T) Store) {
 			equal(t, "not yet told", all[2].Followers, nil)
 
 			turn = a.records(persistence.KindUnfollowed, persistence.KindUnfollowed, persistence.KindFollowed)
-			turn.Following = []persistence.Edge{{ID: uint64(b.id), Removed: true}, {ID: uint64(grains[2].id), At: at(99)}}
+			turn.Following = []persistence.Edge{{ID: uint64(b.id), Removed: true}, {ID: uint64(grains[2].id), At: at(99), Seq: turn.Records[2].Seq}}
 			w.takes(t, a, turn)
-			equal(t, "an edge begun anew has its new time", must(w.List(t.Context(), persistence.EdgeFollowing, a.id, persistence.EdgeCursor{}, 9))(t),
-				[]persistence.Edge{{ID: uint64(grains[2].id), At: at(99)}})
+			equal(t, "an edge begun anew has its new time and place", must(w.List(t.Context(), persistence.EdgeFollowing, a.id, 0, 9))(t),
+				[]persistence.Edge{{ID: uint64(grains[2].id), At: at(99), Seq: turn.Records[2].Seq}})
 		},
 		"marks are saved with the batch and never go back": func(t *testing.T, w *world) {
 			save := func(marks ...persistence.Mark) {

@@ -2,6 +2,7 @@
 package persistencetest
 
 import (
+	"cmp"
 	"slices"
 	"testing"
 
@@ -14,7 +15,7 @@ func Edges(t *testing.T, open func(*testing.T) Store) {
 	pages := func(t *testing.T, w *world, kind persistence.EdgeKind, id user.ID, limit int, between func(page int)) []persistence.Edge {
 		t.Helper()
 		var all []persistence.Edge
-		cursor := persistence.EdgeCursor{}
+		cursor := uint64(0)
 		for page := 0; ; page++ {
 			edges := must(w.List(t.Context(), kind, id, cursor, limit))(t)
 			if len(edges) > limit {
@@ -24,26 +25,24 @@ func Edges(t *testing.T, open func(*testing.T) Store) {
 			if len(edges) < limit {
 				return all
 			}
-			last := edges[len(edges)-1]
-			cursor = persistence.EdgeCursor{At: last.At, ID: last.ID}
+			cursor = edges[len(edges)-1].Seq
 			between(page)
 		}
 	}
 	nothing := func(int) {}
 
 	rules(t, open, map[string]func(*testing.T, *world){
-		"newest first, then by id descending, each once": func(t *testing.T, w *world) {
+		"newest first by seq, each once": func(t *testing.T, w *world) {
 			grains := w.registered(t, 12)
 			g := grains[0]
 			for _, kind := range []persistence.EdgeKind{persistence.EdgeFollowing, persistence.EdgeFollowers, persistence.EdgeCrew, persistence.EdgeStudios} {
-				turn := g.records(persistence.KindFollowed)
+				turn := g.records(slices.Repeat([]persistence.Kind{persistence.KindFollowed}, len(grains)-1)...)
 				var edges, want []persistence.Edge
-				for i, other := range grains[1:] { // three share each time
-					edges = append(edges, persistence.Edge{ID: uint64(other.id), At: at(uint64(i) / 3)})
+				for i, other := range grains[1:] {
+					// Three share each time, and neither times nor ids are in the order of the seqs.
+					edges = append(edges, persistence.Edge{ID: uint64(other.id), At: at(uint64(i) / 3), Seq: turn.Records[(i*5)%len(turn.Records)].Seq})
 				}
-				for _, e := range slices.Backward(edges) {
-					want = append(want, e)
-				}
+				want = slices.SortedFunc(slices.Values(edges), func(a, b persistence.Edge) int { return cmp.Compare(b.Seq, a.Seq) })
 				switch kind {
 				case persistence.EdgeFollowing:
 					turn.Following = edges
@@ -59,10 +58,10 @@ func Edges(t *testing.T, open func(*testing.T) Store) {
 					equal(t, "the list", pages(t, w, kind, g.id, limit, nothing), want)
 				}
 			}
-			equal(t, "another's list", len(must(w.List(t.Context(), persistence.EdgeFollowing, grains[1].id, persistence.EdgeCursor{}, 9))(t)), 0)
+			equal(t, "another's list", len(must(w.List(t.Context(), persistence.EdgeFollowing, grains[1].id, 0, 9))(t)), 0)
 		},
 		"a list that is none is an error": func(t *testing.T, w *world) {
-			if _, err := w.List(t.Context(), 99, 1, persistence.EdgeCursor{}, 9); err == nil {
+			if _, err := w.List(t.Context(), 99, 1, 0, 9); err == nil {
 				t.Fatal("no error")
 			}
 		},
@@ -99,7 +98,7 @@ func Edges(t *testing.T, open func(*testing.T) Store) {
 			w.takes(t, g, g.follows(grains[1].id, grains[2].id, grains[3].id, 7777))
 			w.takes(t, g, g.followedBy(grains[2].id, grains[4].id))
 			turn := g.records(persistence.KindCrewFollowed)
-			turn.Crew = []persistence.Edge{{ID: 7777, At: at(1)}} // no user, and none is asked for
+			turn.Crew = []persistence.Edge{{ID: 7777, At: at(1), Seq: turn.Records[0].Seq}} // no user, and none is asked for
 			w.takes(t, g, turn)
 			w.takes(t, grains[2], grains[2].deletes())
 			equal(t, "following", ids(pages(t, w, persistence.EdgeFollowing, g.id, 1, nothing)), []uint64{uint64(grains[3].id), uint64(grains[1].id)})

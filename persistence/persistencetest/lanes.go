@@ -106,8 +106,8 @@ func Lanes(t *testing.T, open func(*testing.T) Store) {
 			w.takes(t, g, g.follows(many...))
 			w.takes(t, g, g.followedBy(other.id))
 			turn := g.records(persistence.KindCrewFollowed)
-			turn.Crew = []persistence.Edge{{ID: 1, At: at(1)}}
-			turn.Studios = []persistence.Edge{{ID: 2, At: at(1)}}
+			turn.Crew = []persistence.Edge{{ID: 1, At: at(1), Seq: 1}}
+			turn.Studios = []persistence.Edge{{ID: 2, At: at(1), Seq: 1}}
 			w.takes(t, g, turn)
 			w.takes(t, other, other.follows(g.id))
 			w.takes(t, g, g.deletes())

@@ -118,7 +118,7 @@ func (g *grain) deletes() *persistence.Turn {
 func (g *grain) follows(others ...user.ID) *persistence.Turn {
 	t := g.records(slices.Repeat([]persistence.Kind{persistence.KindFollowed}, len(others))...)
 	for i, other := range others {
-		t.Following = append(t.Following, persistence.Edge{ID: uint64(other), At: t.Records[i].At})
+		t.Following = append(t.Following, persistence.Edge{ID: uint64(other), At: t.Records[i].At, Seq: t.Records[i].Seq})
 	}
 	t.Account.Following += int64(len(others))
 	return t
@@ -128,7 +128,7 @@ func (g *grain) follows(others ...user.ID) *persistence.Turn {
 func (g *grain) followedBy(others ...user.ID) *persistence.Turn {
 	t := g.records(slices.Repeat([]persistence.Kind{persistence.KindFollowerAdded}, len(others))...)
 	for i, other := range others {
-		t.Followers = append(t.Followers, persistence.Edge{ID: uint64(other), At: t.Records[i].At})
+		t.Followers = append(t.Followers, persistence.Edge{ID: uint64(other), At: t.Records[i].At, Seq: t.Records[i].Seq})
 	}
 	t.Account.Followers += int64(len(others))
 	return t

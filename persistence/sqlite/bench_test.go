@@ -65,11 +65,11 @@ func BenchmarkFollow(b *testing.B) {
 			at = at.Add(time.Microsecond)
 			turns = append(turns,
 				&persistence.Turn{
-					User: a.ID, Version: a.Version, Account: *a, Following: []persistence.Edge{{ID: uint64(t.ID), At: at}},
+					User: a.ID, Version: a.Version, Account: *a, Following: []persistence.Edge{{ID: uint64(t.ID), At: at, Seq: a.Version + 1}},
 					Records: []persistence.Record{{User: a.ID, Seq: a.Version + 1, Kind: persistence.KindFollowed, At: at, Payload: []byte{8, 1, 2, 3}}},
 				},
 				&persistence.Turn{
-					User: t.ID, Version: t.Version, Account: *t, Followers: []persistence.Edge{{ID: uint64(a.ID), At: at}},
+					User: t.ID, Version: t.Version, Account: *t, Followers: []persistence.Edge{{ID: uint64(a.ID), At: at, Seq: t.Version + 1}},
 					Records: []persistence.Record{{User: t.ID, Seq: t.Version + 1, Kind: persistence.KindFollowerAdded, At: at, Payload: []byte{8, 1, 2, 3, 4, 5, 6}}},
 				})
 			a.Version, t.Version = a.Version+1, t.Version+1

@@ -244,8 +244,8 @@ func (l *loader) turn(id user.ID) (*persistence.Turn, error) {
 
 // users writes the tables that begin with a user's id.
 func (l *loader) users(ctx context.Context) error {
-	following, followers := l.table("following", "user_id, id, at"), l.table("followers", "user_id, id, at")
-	crew, studios := l.table("followed_crew", "user_id, id, at"), l.table("followed_studios", "user_id, id, at")
+	following, followers := l.table("following", "user_id, id, at, seq"), l.table("followers", "user_id, id, at, seq")
+	crew, studios := l.table("followed_crew", "user_id, id, at, seq"), l.table("followed_studios", "user_id, id, at, seq")
 	credentials := l.table("credentials", "user_id, password_hash")
 	ids := func(yield func(user.ID) bool) {
 		for id := user.ID(1); id <= user.ID(l.world.Users) && yield(id); id++ { //nolint:gosec // not negative
@@ -263,7 +263,7 @@ func (l *loader) users(ctx context.Context) error {
 				if e.Removed {
 					return fmt.Errorf("user %d: an edge is removed that never was", t.User)
 				}
-				if err := list.to.add(ctx, int64(t.User), int64(e.ID), e.At.UnixMicro()); err != nil { //nolint:gosec // ids fit
+				if err := list.to.add(ctx, int64(t.User), int64(e.ID), e.At.UnixMicro(), int64(e.Seq)); err != nil { //nolint:gosec // ids fit
 					return fmt.Errorf("edges of user %d: %w", t.User, err)
 				}
 			}

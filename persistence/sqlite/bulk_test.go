@@ -29,10 +29,10 @@ func loaded(users int) sqlite.World {
 			User: id, Account: a, PasswordHash: "hash",
 			Claims: []persistence.Claim{{Kind: persistence.ClaimUsername, Value: a.Username}},
 			// Not in order, and not of one time.
-			Following: []persistence.Edge{{ID: n + 9, At: at}, {ID: n + 2, At: at.Add(time.Duration(n) * time.Second)}, {ID: n + 5, At: at}},
-			Followers: []persistence.Edge{{ID: n + 1, At: at}},
-			Crew:      []persistence.Edge{{ID: 8, At: at}},
-			Studios:   []persistence.Edge{{ID: 9, At: at}},
+			Following: []persistence.Edge{{ID: n + 9, At: at, Seq: 3}, {ID: n + 2, At: at.Add(time.Duration(n) * time.Second), Seq: 1}, {ID: n + 5, At: at, Seq: 2}},
+			Followers: []persistence.Edge{{ID: n + 1, At: at, Seq: 2}},
+			Crew:      []persistence.Edge{{ID: 8, At: at, Seq: 4}},
+			Studios:   []persistence.Edge{{ID: 9, At: at, Seq: 1}},
 		}
 		for i, kind := range []persistence.Kind{persistence.KindRegistered, persistence.KindActivityRecorded, persistence.KindProfileUpdated, persistence.KindFollowed} {
 			r := persistence.Record{User: id, Seq: uint64(i) + 1, Kind: kind, At: at.Add(time.Duration(i) * time.Second), Payload: []byte{byte(i)}}

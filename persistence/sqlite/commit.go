@@ -202,6 +202,9 @@ func (db *DB) writeAccount(ctx context.Context, t *tx, turn *persistence.Turn) (
 	if _, err := t.exec(ctx, `DELETE FROM sessions WHERE user_id = ?`, id); err != nil {
 		return false, fmt.Errorf("delete the sessions: %w", err)
 	}
+	if _, err := t.exec(ctx, `DELETE FROM notifications_seen WHERE user_id = ?`, id); err != nil {
+		return false, fmt.Errorf("delete how far notifications were seen: %w", err)
+	}
 	return true, nil
 }
 
@@ -264,19 +267,19 @@ func writeEdges(ctx context.Context, t *tx, turn *persistence.Turn) error {
 		edgeTable
 	}{
 		{turn.Following, edgeTable{
-			`INSERT INTO following (user_id, id, at) VALUES (?, ?, ?) ON CONFLICT (user_id, id) DO UPDATE SET at = excluded.at`,
+			`INSERT INTO following (user_id, id, at, seq) VALUES (?, ?, ?, ?) ON CONFLICT (user_id, id) DO UPDATE SET at = excluded.at, seq = excluded.seq`,
 			`DELETE FROM following WHERE user_id = ? AND id = ?`,
 		}},
 		{turn.Followers, edgeTable{
-			`INSERT INTO followers (user_id, id, at) VALUES (?, ?, ?) ON CONFLICT (user_id, id) DO UPDATE SET at = excluded.at`,
+			`INSERT INTO followers (user_id, id, at, seq) VALUES (?, ?, ?, ?) ON CONFLICT (user_id, id) DO UPDATE SET at = excluded.at, seq = excluded.seq`,
 			`DELETE FROM followers WHERE user_id = ? AND id = ?`,
 		}},
 		{turn.Crew, edgeTable{
-			`INSERT INTO followed_crew (user_id, id, at) VALUES (?, ?, ?) ON CONFLICT (user_id, id) DO UPDATE SET at = excluded.at`,
+			`INSERT INTO followed_crew (user_id, id, at, seq) VALUES (?, ?, ?, ?) ON CONFLICT (user_id, id) DO UPDATE SET at = excluded.at, seq = excluded.seq`,
 			`DELETE FROM followed_crew WHERE user_id = ? AND id = ?`,
 		}},
 		{turn.Studios, edgeTable{
-			`INSERT INTO followed_studios (user_id, id, at) VALUES (?, ?, ?) ON CONFLICT (user_id, id) DO UPDATE SET at = excluded.at`,
+			`INSERT INTO followed_studios (user_id, id, at, seq) VALUES (?, ?, ?, ?) ON CONFLICT (user_id, id) DO UPDATE SET at = excluded.at, seq = excluded.seq`,
 			`DELETE FROM followed_studios WHERE user_id = ? AND id = ?`,
 		}},
 	} {
@@ -285,7 +288,7 @@ func writeEdges(ctx context.Context, t *tx, turn *persistence.Turn) error {
 			if e.Removed {
 				_, err = t.exec(ctx, list.remove, int64(turn.User), int64(e.ID)) //nolint:gosec // ids fit
 			} else {
-				_, err = t.exec(ctx, list.put, int64(turn.User), int64(e.ID), e.At.UnixMicro()) //nolint:gosec // ids fit
+				_, err = t.exec(ctx, list.put, int64(turn.User), int64(e.ID), e.At.UnixMicro(), int64(e.Seq)) //nolint:gosec // all fit
 			}
 			if err != nil {
 				return fmt.Errorf("write an edge: %w", err)

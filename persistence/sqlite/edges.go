@@ -10,18 +10,18 @@ import (
 	"kith/persistence"
 )
 
-// The lists, newest first, each from its index on (user_id, at, id).
+// The lists, newest first, each from its index on (user_id, seq).
 const (
-	listFollowing = `SELECT f.id, f.at FROM following f WHERE f.user_id = ? AND (f.at, f.id) < (?, ?)
-		AND EXISTS (SELECT 1 FROM users u WHERE u.id = f.id) ORDER BY f.at DESC, f.id DESC LIMIT ?`
-	listFollowers = `SELECT f.id, f.at FROM followers f WHERE f.user_id = ? AND (f.at, f.id) < (?, ?)
-		AND EXISTS (SELECT 1 FROM users u WHERE u.id = f.id) ORDER BY f.at DESC, f.id DESC LIMIT ?`
-	listCrew    = `SELECT f.id, f.at FROM followed_crew f WHERE f.user_id = ? AND (f.at, f.id) < (?, ?) ORDER BY f.at DESC, f.id DESC LIMIT ?`
-	listStudios = `SELECT f.id, f.at FROM followed_studios f WHERE f.user_id = ? AND (f.at, f.id) < (?, ?) ORDER BY f.at DESC, f.id DESC LIMIT ?`
+	listFollowing = `SELECT f.id, f.seq, f.at FROM following f WHERE f.user_id = ? AND f.seq < ?
+		AND EXISTS (SELECT 1 FROM users u WHERE u.id = f.id) ORDER BY f.seq DESC LIMIT ?`
+	listFollowers = `SELECT f.id, f.seq, f.at FROM followers f WHERE f.user_id = ? AND f.seq < ?
+		AND EXISTS (SELECT 1 FROM users u WHERE u.id = f.id) ORDER BY f.seq DESC LIMIT ?`
+	listCrew    = `SELECT f.id, f.seq, f.at FROM followed_crew f WHERE f.user_id = ? AND f.seq < ? ORDER BY f.seq DESC LIMIT ?`
+	listStudios = `SELECT f.id, f.seq, f.at FROM followed_studios f WHERE f.user_id = ? AND f.seq < ? ORDER BY f.seq DESC LIMIT ?`
 )
 
 // List implements persistence.Edges.
-func (db *DB) List(ctx context.Context, kind persistence.EdgeKind, id user.ID, after persistence.EdgeCursor, limit int) ([]persistence.Edge, error) {
+func (db *DB) List(ctx context.Context, kind persistence.EdgeKind, id user.ID, after uint64, limit int) ([]persistence.Edge, error) {
 	var sql string
 	switch kind {
 	case persistence.EdgeFollowing:
@@ -35,16 +35,16 @@ func (db *DB) List(ctx context.Context, kind persistence.EdgeKind, id user.ID, a
 	default:
 		return nil, fmt.Errorf("sqlite: list edges of user %d: no list of kind %d", id, kind)
 	}
-	at, other := int64(math.MaxInt64), int64(math.MaxInt64)
-	if after != (persistence.EdgeCursor{}) {
-		at, other = after.At.UnixMicro(), clamp(after.ID)
+	below := int64(math.MaxInt64)
+	if after > 0 {
+		below = clamp(after)
 	}
 	var edges []persistence.Edge
 	err := db.readers.get(ctx, func(ctx context.Context, c *conn) error {
 		return c.query(ctx, sql, func(row []driver.Value) error {
-			edges = append(edges, persistence.Edge{ID: number(row[0]), At: moment(row[1])})
+			edges = append(edges, persistence.Edge{ID: number(row[0]), Seq: number(row[1]), At: moment(row[2])})
 			return nil
-		}, int64(id), at, other, int64(limit)) //nolint:gosec // ids fit
+		}, int64(id), below, int64(limit)) //nolint:gosec // ids fit
 	})
 	if err != nil {
 		return nil, fmt.Errorf("sqlite: list edges of user %d: %w", id, err)

@@ -167,13 +167,14 @@ func turnOf(s *user.State, id user.ID, events []user.Event) (*persistence.Turn, 
 			return nil, fmt.Errorf("encode an event of user %d: %w", id, err)
 		}
 		t.Records = append(t.Records, persistence.Record{User: id, Seq: s.Version + 1, Kind: kind, At: e.RecordedAt(), EventID: eventID, Payload: payload})
+		seq := s.Version + 1
 		switch e := e.(type) { //nolint:gochecksumtype // no other is made here
 		case user.Registered:
 			t.Claims = []persistence.Claim{{Kind: persistence.ClaimUsername, Value: e.Username}}
 		case user.Followed:
-			t.Following = append(t.Following, persistence.Edge{ID: uint64(e.Target), At: e.At})
+			t.Following = append(t.Following, persistence.Edge{ID: uint64(e.Target), At: e.At, Seq: seq})
 		case user.FollowerAdded:
-			t.Followers = append(t.Followers, persistence.Edge{ID: uint64(e.Source), At: e.FollowedAt})
+			t.Followers = append(t.Followers, persistence.Edge{ID: uint64(e.Source), At: e.FollowedAt, Seq: seq})
 		}
 		s.Apply(e)
 	}

@@ -85,7 +85,7 @@ CREATE TABLE following (
     at      timestamptz NOT NULL,
     PRIMARY KEY (user_id, id)
 );
-CREATE UNIQUE INDEX following_newest ON following (user_id, seq DESC) INCLUDE (id, at);
+CREATE INDEX following_newest ON following (user_id, seq DESC, id) INCLUDE (at);
 
 CREATE TABLE followers (
     user_id bigint      NOT NULL,
@@ -94,7 +94,7 @@ CREATE TABLE followers (
     at      timestamptz NOT NULL,
     PRIMARY KEY (user_id, id)
 );
-CREATE UNIQUE INDEX followers_newest ON followers (user_id, seq DESC) INCLUDE (id, at);
+CREATE INDEX followers_newest ON followers (user_id, seq DESC, id) INCLUDE (at);
 
 CREATE TABLE followed_crew (
     user_id bigint      NOT NULL,
@@ -103,7 +103,7 @@ CREATE TABLE followed_crew (
     at      timestamptz NOT NULL,
     PRIMARY KEY (user_id, id)
 );
-CREATE UNIQUE INDEX followed_crew_newest ON followed_crew (user_id, seq DESC) INCLUDE (id, at);
+CREATE INDEX followed_crew_newest ON followed_crew (user_id, seq DESC, id) INCLUDE (at);
 
 CREATE TABLE followed_studios (
     user_id bigint      NOT NULL,
@@ -112,7 +112,7 @@ CREATE TABLE followed_studios (
     at      timestamptz NOT NULL,
     PRIMARY KEY (user_id, id)
 );
-CREATE UNIQUE INDEX followed_studios_newest ON followed_studios (user_id, seq DESC) INCLUDE (id, at);
+CREATE INDEX followed_studios_newest ON followed_studios (user_id, seq DESC, id) INCLUDE (at);
 
 -- How far a user has seen the notifications: a seq of the journal.
 CREATE TABLE notifications_seen (
