@@ -8,6 +8,9 @@ SHELL := bash
 
 BUF := go tool -modfile=tools/go.mod buf
 LINT := go tool -modfile=tools/lint/go.mod golangci-lint
+# Runs a command with real servers; built, since `go run` would keep signals and
+# exit codes to itself.
+SERVICES = go build -o bin/services ./test/services/run && bin/services
 
 TEST_TIMEOUT ?= 15m
 FUZZ_TIME ?= 10s
@@ -35,8 +38,12 @@ lint: ## lint Go and protobuf, architecture rules included
 	$(BUF) lint
 
 .PHONY: test
-test: ## run all tests with the race detector
-	go test -race -timeout $(TEST_TIMEOUT) ./...
+test: ## run all tests with the race detector, on real servers where they are installed
+	$(SERVICES) $(WITH) -- go test -race -timeout $(TEST_TIMEOUT) ./...
+
+.PHONY: services
+services: ## run Postgres and Redis for single tests until ctrl-C, installing what is missing
+	$(SERVICES) -install
 
 .PHONY: current
 current: generate ## fail when generated code is not what its sources say
@@ -45,10 +52,10 @@ current: generate ## fail when generated code is not what its sources say
 	if [ -n "$$new" ]; then printf 'generated, but not in git:\n%s\n' "$$new" >&2; exit 1; fi
 
 .PHONY: verify
-verify: ## what CI runs: generated code is current, lint is clean, tests pass
+verify: ## what CI runs: generated code is current, lint is clean, all tests pass, none left out
 	$(MAKE) current
 	$(MAKE) lint
-	$(MAKE) test
+	$(MAKE) test WITH='-install -require'
 
 .PHONY: bench
 bench: ## measure against the baseline and print a summary (BENCH="-only lookup -out FILE")

@@ -10,8 +10,9 @@
 //   - history.go: what people watched, rated and wrote in the last 29 days.
 //   - lists.go: the lists of names, films and sentences in data/.
 //   - fill.go: Fill, which puts a world into a server through its public routes.
+//   - life.go: Live, which makes the people of a filled world go on.
 //   - client.go: one request, asked again when the server says so.
 //
 // New is pure. Fill starts goroutines and waits for them. It may be run again on a
-// server that it was stopped on: what is there stays as it is.
+// server that it was stopped on: what is there stays as it is. Live starts none.
 package demo

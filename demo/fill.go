@@ -210,7 +210,19 @@ type eventBody struct {
 	Review   string            `json:"review,omitempty"`
 	Details  map[string]string `json:"event_details"`
 	Context  map[string]string `json:"context"`
-	Occurred time.Time         `json:"occurred_at"`
+	Occurred *time.Time        `json:"occurred_at,omitempty"` // nil: now
+}
+
+func newEventBody(e *Event) eventBody {
+	body := eventBody{
+		ID: e.ID, Type: e.Type, Movie: e.Movie, Review: e.Review,
+		Details: map[string]string{"title": e.Title}, Context: map[string]string{"source_page": e.Page},
+	}
+	if e.Rating > 0 {
+		rating := float64(e.Rating) / 10
+		body.Rating = &rating
+	}
+	return body
 }
 
 func record(ctx context.Context, c *client, token string, events []Event, f Filling) error {
@@ -218,15 +230,10 @@ func record(ctx context.Context, c *client, token string, events []Event, f Fill
 		batch := events[:min(maxBatch, len(events))]
 		events = events[len(batch):]
 		bodies := make([]eventBody, len(batch))
-		for i, e := range batch {
-			bodies[i] = eventBody{
-				ID: e.ID, Type: e.Type, Movie: e.Movie, Review: e.Review, Occurred: f.Now.Add(-e.Ago).UTC(),
-				Details: map[string]string{"title": e.Title}, Context: map[string]string{"source_page": e.Page},
-			}
-			if e.Rating > 0 {
-				rating := float64(e.Rating) / 10
-				bodies[i].Rating = &rating
-			}
+		for i := range batch {
+			at := f.Now.Add(-batch[i].Ago).UTC()
+			bodies[i] = newEventBody(&batch[i])
+			bodies[i].Occurred = &at
 		}
 		a, err := c.send(ctx, http.MethodPost, "/users/self/events", token, map[string]any{"events": bodies})
 		if err != nil {

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
+	"time"
 
 	"kith/actors/user"
 	"kith/persistence"
@@ -85,6 +86,27 @@ func (c *cursors) openSearch(list string, owner user.ID, cursor string) (persist
 		return persistence.SearchCursor{}, errCursor
 	}
 	return persistence.SearchCursor{ByName: place[0] == 1, Username: string(place[1:])}, nil
+}
+
+// sealFeed and openFeed are for feeds; the empty cursor is the start.
+func (c *cursors) sealFeed(owner user.ID, at persistence.FeedPlace) string {
+	place := binary.BigEndian.AppendUint64(nil, uint64(at.At.UnixMicro()))
+	place = binary.BigEndian.AppendUint64(place, uint64(at.User))
+	return c.seal(listFeed, owner, binary.BigEndian.AppendUint64(place, at.Seq))
+}
+
+func (c *cursors) openFeed(owner user.ID, cursor string) (persistence.FeedPlace, error) {
+	if cursor == "" {
+		return persistence.FeedPlace{}, nil
+	}
+	place, ok := c.open(listFeed, owner, cursor)
+	if !ok || len(place) != 24 {
+		return persistence.FeedPlace{}, errCursor
+	}
+	return persistence.FeedPlace{
+		At:   time.UnixMicro(int64(binary.BigEndian.Uint64(place))).UTC(), //nolint:gosec // the bits that sealFeed wrote
+		User: user.ID(binary.BigEndian.Uint64(place[8:])), Seq: binary.BigEndian.Uint64(place[16:]),
+	}, nil
 }
 
 // sealSeq and openSeq are for lists in the order of their owner's journal; the

@@ -175,9 +175,18 @@ func activityTypes() []user.ActivityType {
 	return []user.ActivityType{user.ActivityView, user.ActivityRating, user.ActivityWatchlistAdd, user.ActivityWatchlistRemove, user.ActivityReview}
 }
 
+// allEvents asks for everything.
+func allEvents() *eventFilter {
+	f := &eventFilter{types: make(map[string]bool, len(activityTypes()))}
+	for _, t := range activityTypes() {
+		f.types[string(t)] = true
+	}
+	return f
+}
+
 // parseFilter reads the parameters type and movie_id.
 func parseFilter(p page) (*eventFilter, error) {
-	f := &eventFilter{types: make(map[string]bool, len(activityTypes()))}
+	f := allEvents()
 	asked := p.query.Get("type")
 	for _, t := range activityTypes() {
 		f.types[string(t)] = !p.query.Has("type") || string(t) == asked

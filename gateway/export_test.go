@@ -37,6 +37,16 @@ func OpenSeq(secret []byte, list string, owner user.ID, cursor string) (uint64, 
 	return newCursors(secret).openSeq(list, owner, cursor)
 }
 
+// SealFeed and OpenFeed are the cursors of feeds.
+func SealFeed(secret []byte, owner user.ID, at persistence.FeedPlace) string {
+	return newCursors(secret).sealFeed(owner, at)
+}
+
+// OpenFeed opens what SealFeed sealed.
+func OpenFeed(secret []byte, owner user.ID, cursor string) (persistence.FeedPlace, error) {
+	return newCursors(secret).openFeed(owner, cursor)
+}
+
 // Unchanged is unchanged.
 func Unchanged(headers []string, tag string) bool { return unchanged(headers, tag) }
 

@@ -48,6 +48,7 @@ func (s *Server) complete() error {
 		{Name: tagProfile, Description: "Profile, preferences and privacy."},
 		{Name: tagFollows, Description: "Who follows whom, and what else they follow."},
 		{Name: tagEvents, Description: "Behaviour events: what users did with movies."},
+		{Name: tagFeed, Description: "What those did whom you follow, and who follows you."},
 		{Name: tagHealth, Description: "For load balancers and operators."},
 	}
 	doc.Components.SecuritySchemes[securityScheme].Description = "The token of a login: Authorization: Bearer <token>."
@@ -219,6 +220,8 @@ func ownRefusals(operation string) []*refusal {
 		return []*refusal{refusalOf(err), errBatchSize, refusalOf(user.ErrEventDeleted), errOutcomeUnknown}
 	case "delete-event":
 		return []*refusal{refusalOf(user.ErrEventNotFound), errOutcomeUnknown}
+	case "mark-notifications-seen":
+		return []*refusal{errNotificationID, errNotificationNotFound}
 	case "upload-photo":
 		return []*refusal{errPhotoType}
 	case "put-photo":

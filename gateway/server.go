@@ -54,8 +54,11 @@ type Config struct {
 	Credentials persistence.Credentials
 	Cards       persistence.Cards
 	Activities  persistence.Activities
-	Search      persistence.Search
-	Shuffle     Shuffle
+	Feeds       persistence.Feeds
+	// Notifications keeps how far they were seen.
+	Notifications persistence.Notifications
+	Search        persistence.Search
+	Shuffle       Shuffle
 	// Blobs keeps photos. One that is a persistence.HostedBlobs is served here, and
 	// its upload URLs must lead to PathUploads.
 	Blobs persistence.Blobs
@@ -113,8 +116,11 @@ func New(cfg Config) (*Server, error) {
 	if cfg.Grains == nil || cfg.Relations == nil || cfg.Directory == nil || cfg.Edges == nil || cfg.Credentials == nil || cfg.Cards == nil {
 		return nil, errors.New("gateway: a server needs grains, relations, a directory, edges, credentials and cards")
 	}
-	if cfg.Activities == nil || cfg.Search == nil || cfg.Shuffle == nil || cfg.Blobs == nil {
-		return nil, errors.New("gateway: a server needs activities, a search, a shuffle and blobs")
+	if cfg.Activities == nil || cfg.Feeds == nil || cfg.Notifications == nil {
+		return nil, errors.New("gateway: a server needs activities, feeds and notifications")
+	}
+	if cfg.Search == nil || cfg.Shuffle == nil || cfg.Blobs == nil {
+		return nil, errors.New("gateway: a server needs a search, a shuffle and blobs")
 	}
 	if cfg.Ready == nil || cfg.Logger == nil {
 		return nil, errors.New("gateway: a server needs a readiness and a logger")
@@ -180,6 +186,8 @@ func New(cfg Config) (*Server, error) {
 	s.addFollowed()
 	s.addRelationships()
 	s.addEvents()
+	s.addFeed()
+	s.addNotifications()
 	s.addDocs()
 	s.described = sync.OnceValues(s.encodeDescription)
 	if err := s.complete(); err != nil {

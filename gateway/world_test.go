@@ -39,6 +39,7 @@ type world struct {
 	identity  map[string]user.ID // users of an outside provider
 	journals  journals
 	photos    map[string]photo
+	seen      map[user.ID]uint64
 	claimed   map[string]user.ID // names that somebody is about to register
 	maxScan   int                // events that a page looks at; 0: all
 	stale     bool               // the shuffle has not heard of deletions
@@ -78,7 +79,7 @@ func newWorld(tb testing.TB) *world {
 	tb.Helper()
 	w := &world{
 		states: map[user.ID]*user.State{}, hashes: map[user.ID]string{}, views: map[user.ID]bool{},
-		identity: map[string]user.ID{}, journals: journals{}, photos: map[string]photo{}, claimed: map[string]user.ID{},
+		identity: map[string]user.ID{}, journals: journals{}, photos: map[string]photo{}, seen: map[user.ID]uint64{}, claimed: map[string]user.ID{},
 		edges: map[persistence.EdgeKind]map[user.ID][]persistence.Edge{
 			persistence.EdgeFollowing: {}, persistence.EdgeFollowers: {}, persistence.EdgeCrew: {}, persistence.EdgeStudios: {},
 		},
@@ -104,7 +105,7 @@ func newWorld(tb testing.TB) *world {
 func (w *world) config() gateway.Config {
 	return gateway.Config{
 		Grains: grains{w}, Relations: relations{w}, Directory: directory{w: w}, Edges: edges{w}, Credentials: credentials{w}, Cards: cachedCards{w},
-		Activities: activities{w}, Search: searched{w}, Shuffle: shuffle{w}, Blobs: blobs{w},
+		Activities: activities{w}, Feeds: feeds{w: w}, Notifications: notifications{w}, Search: searched{w}, Shuffle: shuffle{w}, Blobs: blobs{w},
 		Secret: []byte(secret), PasswordCost: cheap(),
 		Ready:      func(context.Context) gateway.Readiness { return w.ready },
 		Logger:     slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
@@ -171,6 +172,14 @@ func (w *world) id(tb testing.TB, username string) user.ID {
 	}
 	tb.Fatalf("nobody is called %s", username)
 	return 0
+}
+
+func (w *world) uid(tb testing.TB, username string) user.UID {
+	tb.Helper()
+	id := w.id(tb, username)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.states[id].UID
 }
 
 // settle does what the tails do.

@@ -19,7 +19,7 @@
 //
 // The engines live below, one folder each (sqlite, memory, disk); each passes the
 // suite of its contract in persistencetest. The engine-independent parts of the
-// write path live in lanes.
+// write path live in lanes, those of the feed in feeds.
 //
 // All times are UTC with microseconds. All methods may be called concurrently.
 package persistence

@@ -102,11 +102,11 @@ type Feeds interface {
 // again.
 type Notifications interface {
 	// Unread returns how many notifications are above the mark of id, counting to
-	// MaxUnread and no further. It is 0 for a user who is gone.
+	// MaxUnread and no further.
 	Unread(ctx context.Context, id user.ID) (int, error)
 	// MarkSeen moves the mark of id up to seq; a mark never goes back. ErrNotFound
 	// when seq is not that of a notification that id ever had, or id is gone; one
 	// that was taken back is as good as another. If it runs twice, the second
-	// changes nothing. The mark goes with the user's row.
+	// changes nothing. Journal.EraseUser removes the mark.
 	MarkSeen(ctx context.Context, id user.ID, seq uint64) error
 }

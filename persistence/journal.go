@@ -176,7 +176,8 @@ type Journal interface {
 	SaveSnapshots(ctx context.Context, snapshots []Snapshot) error
 
 	// EraseUser blanks the content of the behaviour events of a deleted user
-	// (payload and kind; position and id stay) and removes the snapshot, up to
-	// limit rows a call. It reports whether nothing is left.
+	// (payload and kind; position and id stay) up to limit a call, and removes the
+	// snapshot and how far the notifications were seen. It reports whether nothing
+	// is left.
 	EraseUser(ctx context.Context, id user.ID, limit int) (done bool, err error)
 }

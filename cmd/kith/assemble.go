@@ -24,6 +24,7 @@ import (
 	"kith/persistence/lanes"
 	"kith/persistence/memory"
 	"kith/persistence/postgres"
+	"kith/persistence/redis"
 	"kith/streams/effects"
 )
 
@@ -46,6 +47,7 @@ type server struct {
 	serving   []part // the listeners, which are stopped first
 	db        database
 	cards     persistence.Cards
+	counts    persistence.Limits
 	committer *lanes.Committer
 	client    *usergrain.Client
 	photos    *disk.Store
@@ -110,14 +112,44 @@ func (v *server) open(ctx context.Context) (err error) {
 		return err
 	}
 	v.closing(v.db.Close)
-	if v.cards, err = memory.NewCards(memory.Config{Bytes: cardBytes, Registerer: v.registry}); err != nil {
-		return fmt.Errorf("make the card cache: %w", err)
+	if err := v.cache(ctx); err != nil {
+		return err
 	}
 	v.photos, err = disk.New(disk.Config{Dir: v.dir.file(photosDir), Base: v.publicURL() + gateway.PathUploads, Secret: v.secret, Registerer: v.registry})
 	if err != nil {
 		return fmt.Errorf("open the photos: %w", err)
 	}
 	v.closing(v.photos.Close)
+	return nil
+}
+
+// cache makes what remembers cards and counts requests: in Redis, which all nodes
+// share, or in this process.
+func (v *server) cache(ctx context.Context) (err error) {
+	if v.counts, err = memory.NewLimits(memory.LimitsConfig{Registerer: v.registry}); err != nil {
+		return fmt.Errorf("make the limits: %w", err)
+	}
+	if v.settings.RedisURL == "" {
+		if v.cards, err = memory.NewCards(memory.Config{Bytes: cardBytes, Registerer: v.registry}); err != nil {
+			return fmt.Errorf("make the card cache: %w", err)
+		}
+		return nil
+	}
+	client, err := redis.Open(ctx, redis.Config{URL: string(v.settings.RedisURL), Logger: v.logger, Registerer: v.registry})
+	if err != nil {
+		return fmt.Errorf("open Redis (KITH_REDIS_URL=%s): %w", masked(string(v.settings.RedisURL)), err)
+	}
+	v.closing(client.Close)
+	v.cards = redis.NewCards(client)
+	if v.counts, err = redis.NewLimits(client, v.counts); err != nil {
+		return fmt.Errorf("make the limits: %w", err)
+	}
+	v.degraded = append(v.degraded, func() string {
+		if client.Degraded() {
+			return "redis"
+		}
+		return ""
+	})
 	return nil
 }
 
@@ -195,7 +227,7 @@ func (v *server) public(ctx context.Context) error {
 	}
 	g, err := gateway.New(gateway.Config{ //nolint:contextcheck // requests bring their own
 		Grains: v.client, Relations: v.client, Directory: v.db, Edges: v.db, Credentials: v.db, Cards: v.cards,
-		Activities: v.db, Search: v.db, Shuffle: live, Blobs: v.photos, Limits: gate, Provider: outside,
+		Activities: v.db, Feeds: v.db, Notifications: v.db, Search: v.db, Shuffle: live, Blobs: v.photos, Limits: gate, Provider: outside,
 		Secret: v.secret, AccessTTL: v.settings.AccessTTL.duration(), RefreshTTL: v.settings.RefreshTTL.duration(),
 		Ready: v.ready, Logger: v.logger, Registerer: v.registry, Version: version(),
 	})
@@ -245,10 +277,7 @@ func (v *server) limits() (*limits.Gate, error) {
 	if err != nil {
 		return nil, err
 	}
-	if cfg.Limits, err = memory.NewLimits(memory.LimitsConfig{Registerer: v.registry}); err != nil {
-		return nil, fmt.Errorf("make the limits: %w", err)
-	}
-	cfg.Registerer = v.registry
+	cfg.Limits, cfg.Registerer = v.counts, v.registry
 	gate, err := limits.New(cfg)
 	if err != nil {
 		return nil, fmt.Errorf("make the limits: %w", err)

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"kith/persistence/postgres"
+	"kith/persistence/redis"
 )
 
 // storage are the settings of every command that touches stored data.
@@ -100,8 +101,7 @@ func (s *settings) check() error {
 		return err
 	}
 	if s.RedisURL != "" {
-		u, err := url.Parse(string(s.RedisURL))
-		if err != nil || u.Scheme != "redis" && u.Scheme != "rediss" || u.Host == "" {
+		if err := redis.CheckURL(string(s.RedisURL)); err != nil {
 			return badSetting("KITH_REDIS_URL", masked(string(s.RedisURL)), "redis://user:password@host:port/number, or rediss:// for TLS")
 		}
 	}

@@ -21,6 +21,8 @@ type database interface {
 	persistence.Directory
 	persistence.Edges
 	persistence.Activities
+	persistence.Feeds
+	persistence.Notifications
 	persistence.Credentials
 	persistence.Audit
 	persistence.Roster

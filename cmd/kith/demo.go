@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"os"
 	"strings"
@@ -28,11 +29,19 @@ const (
 	demoViewers = 5
 )
 
-// demoCommand runs a server with a small world in it.
+// The bounds of a demo's pace.
+const (
+	minPace = 10 * time.Millisecond
+	maxPace = time.Hour
+)
+
+// demoCommand runs a server with a small world in it that goes on.
 type demoCommand struct {
 	settings
-	Seed  *uint64 `name:"seed" placeholder:"N" help:"Chooses the world: the same seed and number of users make the same people, follows and events. Default 1."`
-	Users *int    `name:"users" placeholder:"N" help:"How many people there are. Default 300."`
+	Seed  *uint64       `name:"seed" placeholder:"N" help:"Chooses the world: the same seed and number of users make the same people, follows and events. Default 1."`
+	Users *int          `name:"users" placeholder:"N" help:"How many people there are. Default 300."`
+	Pace  time.Duration `name:"pace" default:"1s" placeholder:"TIME" help:"How long it takes on average until somebody does something, such as 200ms."`
+	Once  bool          `name:"once" help:"Only fill the world: nobody does anything more in it."`
 }
 
 // demoState is what the data dir says of the demo in it.
@@ -49,8 +58,14 @@ func (c *demoCommand) Run(ctx context.Context, con *console) (err error) {
 	if err := c.check(); err != nil {
 		return err
 	}
+	if c.DatabaseURL != "" {
+		return badSetting("KITH_DATABASE_URL", masked(string(c.DatabaseURL)), "to leave it unset: the world of a demo lives in its data dir")
+	}
 	if c.Users != nil && (*c.Users < demo.MinUsers || *c.Users > demo.MaxUsers) {
 		return fmt.Errorf("%w --users %d: allowed is %d to %d", errInvalid, *c.Users, demo.MinUsers, demo.MaxUsers)
+	}
+	if c.Pace < minPace || c.Pace > maxPace {
+		return fmt.Errorf("%w --pace %s: allowed is %s to 1h", errInvalid, c.Pace, minPace)
 	}
 	d, err := openDataDir(c.DataDir)
 	if err != nil {
@@ -71,6 +86,9 @@ func (c *demoCommand) Run(ctx context.Context, con *console) (err error) {
 		return err
 	}
 	show := &showing{dataDir: d, state: state, world: world, base: localURL(p.addr), con: con, logger: logger}
+	if !c.Once {
+		show.pace = c.Pace
+	}
 	p.add("demo", show.run)
 	return p.run(ctx)
 }
@@ -80,6 +98,9 @@ func (c *demoCommand) open(d *dataDir) (demoState, error) {
 	_, err := os.Stat(d.file(databaseFile))
 	empty := errors.Is(err, fs.ErrNotExist)
 	state, err := d.readDemo()
+	if c.DatabaseURL != "" {
+		empty = errors.Is(err, fs.ErrNotExist) // the database is elsewhere
+	}
 	switch {
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return demoState{}, err
@@ -135,12 +156,13 @@ func localURL(addr string) string {
 }
 
 // showing is the part of a demo that is not the server: it fills the world, says
-// how to look at it, and waits.
+// how to look at it, and makes it go on.
 type showing struct {
 	dataDir *dataDir
 	state   demoState
 	world   *demo.World
 	base    string
+	pace    time.Duration // 0: it does not go on
 	con     *console
 	logger  *slog.Logger
 }
@@ -149,6 +171,13 @@ type showing struct {
 func (s *showing) run(ctx context.Context) error {
 	if err := s.show(ctx); err != nil && ctx.Err() == nil {
 		return err
+	}
+	if s.pace > 0 {
+		return s.world.Live(ctx, demo.Living{
+			Base: s.base, Password: demoPassword, Pace: s.pace,
+			Rand:    rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())), //nolint:gosec // it is a play
+			Trouble: func(err error) { s.logger.Warn("somebody in the demo could not do something", "error", err) },
+		})
 	}
 	<-ctx.Done()
 	return nil
@@ -172,8 +201,31 @@ func (s *showing) show(ctx context.Context) error {
 	if viewer == star {
 		star = s.world.People[1].Username
 	}
+	s.invite(viewer, star, token, ttl)
+	return nil
+}
+
+// invite says how to look at the world.
+func (s *showing) invite(viewer, star, token string, ttl time.Duration) {
+	at := ""
+	if s.base != tailURL {
+		at = " --url " + s.base
+	}
+	goesOn := "Nobody does anything in it but you."
+	if s.pace > 0 {
+		goesOn = fmt.Sprintf("Every %s or so somebody watches, rates or follows.", s.pace)
+	}
 	fmt.Fprintf(s.con.out, `
-%s people, %s follows and %s events are here. Everybody's password is %q.
+%s people, %s follows and %s events are here. %s
+
+See it live in a browser, as %s with the password %q, which is everybody's:
+
+%s/demo#sign-in=%s
+
+See it live in another terminal:
+
+%s tail%s --token %s
+
 This is a token of %s, good for %s:
 
 %s
@@ -186,10 +238,19 @@ curl -s -H 'Authorization: Bearer %s' '%s/users/search?q=ma&limit=5'
 
 All routes: %s/docs. The server runs until you stop it (Ctrl-C); kith demo on this data dir starts it again.
 `,
-		thousands(len(s.world.People)), thousands(s.world.Follows()), thousands(s.world.Events()), demoPassword,
+		thousands(len(s.world.People)), thousands(s.world.Follows()), thousands(s.world.Events()), goesOn,
+		viewer, demoPassword, s.base, viewer,
+		invocation(), at, token,
 		viewer, strings.TrimSuffix(strings.TrimSuffix(ttl.String(), "0s"), "0m"), token,
 		token, s.base, star, token, s.base, star, token, s.base, s.base)
-	return nil
+}
+
+// invocation is how whoever runs this kith runs it again.
+func invocation() string {
+	if strings.Contains(os.Args[0], "go-build") { // of go run, which removes it in the end
+		return "go run ./cmd/kith"
+	}
+	return os.Args[0]
 }
 
 // fill shows how far it is, on a terminal as a bar.

@@ -25,7 +25,7 @@ func Feed(ctx context.Context, m Moment, reader user.ID, before persistence.Feed
 			return persistence.FeedPage{}, err
 		}
 		if len(f.batch) == 0 {
-			return page, nil
+			break
 		}
 		scanned += len(f.batch)
 		last, err := f.show(ctx, &page, limit)

@@ -5,6 +5,8 @@ import (
 	"container/heap"
 	"context"
 	"slices"
+
+	"kith/actors/user"
 )
 
 const (
@@ -130,10 +132,10 @@ func (m *merge) openMore(ctx context.Context) error {
 	for n > 0 {
 		some := m.waiting[:min(n, maxOpen)]
 		places := make([]Place, len(some))
-		opened := make(map[uint64]*history, len(some))
+		opened := make(map[user.ID]*history, len(some))
 		for i, f := range some {
 			places[i] = m.below.in(f.User)
-			opened[uint64(f.User)] = &history{}
+			opened[f.User] = &history{}
 		}
 		entries, err := m.moment.Events(ctx, places, read)
 		if err != nil {
@@ -145,7 +147,7 @@ func (m *merge) openMore(ctx context.Context) error {
 			if end < 0 {
 				end = len(entries)
 			}
-			h := opened[uint64(id)]
+			h := opened[id]
 			h.fill(entries[:end:end], read)
 			heap.Push(&m.open, h)
 			entries = entries[end:]

@@ -12,6 +12,7 @@ import (
 const (
 	firstBack = 16   // entries that are read backwards at once, if there was one at all
 	mostBack  = 1024 // later
+	backOnce  = 8192 // of all histories together
 	fetchOnce = 512  // records
 	// maxMissedBytes bounds the payloads; what is more is as good as too many.
 	maxMissedBytes = 32 << 20
@@ -119,7 +120,7 @@ func (w *walk) authors(ctx context.Context, reader user.ID) error {
 	}
 	for n := 1; len(places) > 0; n = min(max(firstBack, 4*n), mostBack) {
 		var further []Place
-		for some := range slices.Chunk(places, maxOpen) {
+		for some := range slices.Chunk(places, max(1, min(maxOpen, backOnce/n))) {
 			entries, err := w.moment.Doings(ctx, some, n)
 			if err != nil {
 				return err //nolint:wrapcheck // the engine's

@@ -69,6 +69,8 @@ type Committer struct {
 	carried *submission          // did not fit into a batch: goes into the next
 	users   map[user.ID]struct{} // of the batch that is gathered
 	settle  chan []*submission
+	// cardsAway is of settleLoop: the cache did not take the last cards.
+	cardsAway bool
 	// unsettled counts the committed batches that settleLoop has not finished.
 	unsettled sync.WaitGroup
 

@@ -73,9 +73,16 @@ func (c *Committer) putCards(batch []*submission) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), cardTimeout)
 	defer cancel()
-	if err := c.cfg.Cards.Put(ctx, cards); err != nil {
+	err := c.cfg.Cards.Put(ctx, cards)
+	if missed := err != nil; missed != c.cardsAway { // said once, however many batches follow
+		if c.cardsAway = missed; missed {
+			c.cfg.Logger.Warn("the card cache takes no cards", "error", err)
+		} else {
+			c.cfg.Logger.Info("the card cache takes cards again")
+		}
+	}
+	if err != nil {
 		c.metrics.cards.WithLabelValues("failed").Add(float64(len(cards)))
-		c.cfg.Logger.Warn("the card cache did not take the cards of a batch", "cards", len(cards), "error", err)
 		c.missCards(cards)
 		return
 	}

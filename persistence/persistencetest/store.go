@@ -24,6 +24,8 @@ type Store interface {
 	persistence.Directory
 	persistence.Edges
 	persistence.Activities
+	persistence.Feeds
+	persistence.Notifications
 	persistence.Credentials
 	persistence.Audit
 	persistence.Roster
@@ -43,7 +45,7 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 	for name, suite := range map[string]func(*testing.T, func(*testing.T) Store){
 		"Commit": Commit, "Guards": Guards, "Fence": Fence, "History": History, "Directory": Directory,
 		"Edges": Edges, "Activities": Activities, "Credentials": Credentials, "Sessions": Sessions, "Lanes": Lanes, "Audit": Audit, "Roster": Roster, "Broker": Broker,
-		"LiveUsers": LiveUsers, "Search": Search,
+		"LiveUsers": LiveUsers, "Search": Search, "Feeds": Feeds, "Missed": Missed, "FeedsAgree": FeedsAgree, "Notifications": Notifications,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"math"
 
-	"github.com/jackc/pgx/v5"
-
 	"kith/actors/user"
 	"kith/persistence"
 )
@@ -27,7 +25,7 @@ const (
 const maxActivityChunk = 512
 
 // Events implements persistence.Activities. The chunks grow while little matches.
-// A first chunk that ends the history, as most do, is the only query.
+// The first has one more than the page: mostly it is the only query.
 func (db *DB) Events(ctx context.Context, id user.ID, before uint64, limit int, match func(*persistence.Record) bool) (persistence.ActivityPage, error) {
 	below := int64(math.MaxInt64)
 	if before > 0 {
@@ -41,27 +39,26 @@ func (db *DB) Events(ctx context.Context, id user.ID, before uint64, limit int, 
 }
 
 func (db *DB) events(ctx context.Context, id, below int64, limit int, match func(*persistence.Record) bool) (page persistence.ActivityPage, err error) {
-	chunk := limit
-	for scanned := 0; scanned < persistence.MaxActivityScan && len(page.Records) < limit; {
+	for chunk, scanned := limit+1, 0; scanned < persistence.MaxActivityScan; chunk = min(2*chunk, maxActivityChunk) {
 		records, err := readRecords(ctx, db.reads, listActivities, id, below, chunk)
 		if err != nil {
 			return page, err
 		}
 		for i := range records {
-			if len(page.Records) == limit {
-				break // the rest of the chunk is for the next page
-			}
 			r := &records[i]
+			if len(page.Records) == limit { // it is for the next page
+				page.Next = uint64(below) //nolint:gosec // a seq
+				return page, nil
+			}
 			below = int64(r.Seq) //nolint:gosec // stored as one
 			if match == nil || match(r) {
 				page.Records = append(page.Records, *r)
 			}
 		}
-		if len(records) < chunk && len(page.Records) < limit {
+		if len(records) < chunk {
 			return page, nil
 		}
 		scanned += len(records)
-		chunk = min(2*chunk, maxActivityChunk)
 	}
 	var more bool
 	if err := db.reads.QueryRow(ctx, hasActivities, id, below).Scan(&more); err != nil {
@@ -75,12 +72,15 @@ func (db *DB) events(ctx context.Context, id, below int64, limit int, match func
 
 // Event implements persistence.Activities. Index: journal_event.
 func (db *DB) Event(ctx context.Context, id user.ID, eventID string) (persistence.Record, error) {
-	records, err := readRecords(ctx, db.reads, selectEvent, int64(id), eventID) //nolint:gosec // ids fit
-	if err == nil && len(records) == 0 {
-		err = pgx.ErrNoRows
+	if !storable(eventID) {
+		return persistence.Record{}, fmt.Errorf("postgres: read an event of user %d: %w", id, persistence.ErrNotFound)
 	}
-	if err != nil {
-		return persistence.Record{}, fmt.Errorf("postgres: read an event of user %d: %w", id, fault(missing(err)))
+	records, err := readRecords(ctx, db.reads, selectEvent, int64(id), eventID) //nolint:gosec // ids fit
+	switch {
+	case err != nil:
+		return persistence.Record{}, fmt.Errorf("postgres: read an event of user %d: %w", id, fault(err))
+	case len(records) == 0:
+		return persistence.Record{}, fmt.Errorf("postgres: read an event of user %d: %w", id, persistence.ErrNotFound)
 	}
 	return records[0], nil
 }

@@ -25,11 +25,8 @@ func (db *DB) Snapshot(ctx context.Context) (persistence.AuditSnapshot, error) {
 		return nil, fmt.Errorf("postgres: begin an audit: %w", fault(err))
 	}
 	a := &audit{conn: conn, tx: tx}
-	if err := unbounded(ctx, tx); err != nil {
-		return nil, errors.Join(fmt.Errorf("postgres: begin an audit: %w", err), a.Close())
-	}
-	// A transaction sees the state of its first query.
-	if _, err := tx.Exec(ctx, `SELECT next_user FROM counters`); err != nil {
+	// A transaction sees the state as of its first statement, this one.
+	if _, err := tx.Exec(ctx, patient); err != nil {
 		return nil, errors.Join(fmt.Errorf("postgres: begin an audit: %w", err), a.Close())
 	}
 	return a, nil

@@ -10,46 +10,73 @@ import (
 	"kith/persistence"
 )
 
-// BrokerState implements persistence.BrokerLedger.
+// The statements of the ledger, whose tables are small.
+const (
+	selectEnds = `SELECT e.topic, e.partition, e.pos FROM broker_ends e ORDER BY e.topic, e.partition`
+	saveEnd    = `INSERT INTO broker_ends AS e (topic, partition, pos) SELECT * FROM unnest($1::text[], $2::integer[], $3::bigint[])
+	ON CONFLICT (topic, partition) DO UPDATE SET pos = excluded.pos WHERE excluded.pos > e.pos`
+	forgetEnds   = `DELETE FROM broker_ends`
+	selectRefill = `SELECT r.up_to FROM broker_refill r`
+	beginRefill  = `INSERT INTO broker_refill (one, up_to) VALUES (true, 0) ON CONFLICT (one) DO UPDATE SET up_to = 0`
+	saveRefill   = `UPDATE broker_refill SET up_to = $1 WHERE up_to < $1`
+	endRefill    = `DELETE FROM broker_refill`
+	forgetMarks  = `DELETE FROM tails WHERE name = $1`
+	setMarks     = `INSERT INTO tails (name, lane, pos) SELECT $1, x.n - 1, x.pos FROM unnest($2::bigint[]) WITH ORDINALITY AS x (pos, n) WHERE x.pos > 0`
+)
+
+// BrokerState implements persistence.BrokerLedger: one round trip, which sees one
+// state.
 func (db *DB) BrokerState(ctx context.Context) (persistence.BrokerState, error) {
-	var s persistence.BrokerState
-	err := db.snapshot(ctx, func(tx pgx.Tx) error {
-		rows, err := tx.Query(ctx, `SELECT topic, partition, pos FROM broker_ends ORDER BY topic, partition`)
-		if err != nil {
-			return err //nolint:wrapcheck // wrapped below
-		}
+	var (
+		s persistence.BrokerState
+		b pgx.Batch
+	)
+	b.Queue(`BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY`)
+	b.Queue(selectEnds).Query(func(rows pgx.Rows) error {
 		var e persistence.EndOffset
-		_, err = pgx.ForEachRow(rows, []any{&e.Topic, &e.Partition, &e.Offset}, func() error {
+		_, err := pgx.ForEachRow(rows, []any{&e.Topic, &e.Partition, &e.Offset}, func() error {
 			s.Ends = append(s.Ends, e)
 			return nil
 		})
-		if err != nil {
-			return err //nolint:wrapcheck // wrapped below
-		}
-		if rows, err = tx.Query(ctx, `SELECT up_to FROM broker_refill`); err != nil {
-			return err //nolint:wrapcheck // wrapped below
-		}
-		_, err = pgx.ForEachRow(rows, []any{(*uint64)(&s.Refilled)}, func() error {
+		return err //nolint:wrapcheck // wrapped below
+	})
+	b.Queue(selectRefill).Query(func(rows pgx.Rows) error {
+		_, err := pgx.ForEachRow(rows, []any{(*uint64)(&s.Refilled)}, func() error {
 			s.Refilling = true
 			return nil
 		})
 		return err //nolint:wrapcheck // wrapped below
 	})
-	if err != nil {
-		return persistence.BrokerState{}, fmt.Errorf("postgres: read the state of the broker: %w", err)
+	b.Queue(`COMMIT`)
+	if err := db.reads.SendBatch(ctx, &b).Close(); err != nil {
+		return persistence.BrokerState{}, fmt.Errorf("postgres: read the state of the broker: %w", fault(err))
 	}
 	return s, nil
 }
 
 // SaveEnds implements persistence.BrokerLedger.
 func (db *DB) SaveEnds(ctx context.Context, n persistence.Node, ends []persistence.EndOffset) error {
+	// One row a partition: a statement does not write a row twice.
+	type partition struct {
+		topic  string
+		number int32
+	}
+	last := make(map[partition]int64, len(ends))
+	for _, e := range ends {
+		p := partition{e.Topic, e.Partition}
+		last[p] = max(last[p], e.Offset)
+	}
+	var (
+		topics  []string
+		numbers []int32
+		offsets []int64
+	)
+	for p, offset := range last {
+		topics, numbers, offsets = append(topics, p.topic), append(numbers, p.number), append(offsets, offset)
+	}
 	return db.fenced(ctx, "save the broker's end offsets", n, func(tx pgx.Tx) error {
-		var b pgx.Batch
-		for _, e := range ends {
-			b.Queue(`INSERT INTO broker_ends AS b (topic, partition, pos) VALUES ($1, $2, $3)
-				ON CONFLICT (topic, partition) DO UPDATE SET pos = excluded.pos WHERE excluded.pos > b.pos`, e.Topic, e.Partition, e.Offset)
-		}
-		return tx.SendBatch(ctx, &b).Close() //nolint:wrapcheck // wrapped by fenced
+		_, err := tx.Exec(ctx, saveEnd, topics, numbers, offsets)
+		return err //nolint:wrapcheck // wrapped by fenced
 	})
 }
 
@@ -61,11 +88,10 @@ func (db *DB) RestartBroker(ctx context.Context, n persistence.Node, marks [pers
 	}
 	return db.fenced(ctx, "restart the broker", n, func(tx pgx.Tx) error {
 		var b pgx.Batch
-		b.Queue(`DELETE FROM broker_ends`)
-		b.Queue(`DELETE FROM tails WHERE name = $1`, string(persistence.TailBroker))
-		b.Queue(`INSERT INTO tails (name, lane, pos) SELECT $1, x.n - 1, x.pos FROM unnest($2::bigint[]) WITH ORDINALITY AS x (pos, n) WHERE x.pos > 0`,
-			string(persistence.TailBroker), positions)
-		b.Queue(`INSERT INTO broker_refill (one, up_to) VALUES (true, 0) ON CONFLICT (one) DO UPDATE SET up_to = 0`)
+		b.Queue(forgetEnds)
+		b.Queue(forgetMarks, string(persistence.TailBroker))
+		b.Queue(setMarks, string(persistence.TailBroker), positions)
+		b.Queue(beginRefill)
 		return tx.SendBatch(ctx, &b).Close() //nolint:wrapcheck // wrapped by fenced
 	})
 }
@@ -75,9 +101,9 @@ func (db *DB) SaveRefill(ctx context.Context, n persistence.Node, upTo user.ID, 
 	return db.fenced(ctx, "save the refill of the broker", n, func(tx pgx.Tx) error {
 		var err error
 		if done {
-			_, err = tx.Exec(ctx, `DELETE FROM broker_refill`)
+			_, err = tx.Exec(ctx, endRefill)
 		} else {
-			_, err = tx.Exec(ctx, `UPDATE broker_refill SET up_to = $1 WHERE up_to < $1`, clamp(uint64(upTo)))
+			_, err = tx.Exec(ctx, saveRefill, clamp(uint64(upTo)))
 		}
 		return err //nolint:wrapcheck // wrapped by fenced
 	})

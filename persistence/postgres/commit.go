@@ -25,8 +25,8 @@ func (db *DB) Commit(ctx context.Context, b persistence.Batch) ([]persistence.Ou
 	defer db.committer.release()
 	outcomes, err := db.commit(ctx, b, users)
 	if err != nil {
-		db.committer.doubt(err)
-		return nil, fmt.Errorf("postgres: commit %d turns: %w", len(b.Turns), err)
+		db.committer.doubt(ctx, err)
+		return nil, fmt.Errorf("postgres: commit %d turns: %w", len(b.Turns), db.wrote(err))
 	}
 	return outcomes, nil
 }

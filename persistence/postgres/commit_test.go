@@ -12,6 +12,7 @@ import (
 	"kith/actors/user"
 	"kith/persistence"
 	"kith/persistence/postgres"
+	"kith/test/services"
 )
 
 // elsewhere is a place in a lane that the tests leave alone.
@@ -227,7 +228,7 @@ func TestADeletionTakesAlongASessionThatBeginsMeanwhile(t *testing.T) {
 		_, err := commit(t, db, node, next(&rows[0], persistence.KindDeleted))
 		done <- err
 	}()
-	waitForLock(t, url, 1)
+	waitForLock(t, url)
 	exec(t, c, `COMMIT`)
 	if err := <-done; err != nil {
 		t.Fatal(err)
@@ -282,7 +283,7 @@ func TestAClaimThatIsTouchedMeanwhile(t *testing.T) {
 				o, err := commit(t, db, node, renames(&rows[0], "a@b.c"), next(&rows[1], persistence.KindFollowed))
 				done <- result{o, err}
 			}()
-			waitForLock(t, url, 1)
+			waitForLock(t, url)
 			exec(t, beside, `COMMIT`)
 			r := <-done
 			if r.err != nil || r.outcomes[0].Status != c.want || r.outcomes[1].Status != persistence.Committed {
@@ -297,7 +298,7 @@ func TestAClaimThatIsTouchedMeanwhile(t *testing.T) {
 
 func TestClaimsAreTiedToTheRowThatBearsThem(t *testing.T) {
 	t.Parallel()
-	url := database(t)
+	url := services.Database(t)
 	db := openAt(t, postgres.Config{URL: url, Quarantine: time.Hour})
 	node := acquire(t, db)
 	c := dial(t, url)
@@ -395,7 +396,7 @@ func TestASnapshotIsNotSavedBehindADeletion(t *testing.T) {
 	go func() {
 		done <- db.SaveSnapshots(ctx, []persistence.Snapshot{{User: 2, Seq: 1, State: []byte("s")}, {User: 1, Seq: 1, State: []byte("s")}, {User: 1, Seq: 3}})
 	}()
-	waitForLock(t, url, 1)
+	waitForLock(t, url)
 	exec(t, c, `COMMIT`)
 	if err := <-done; err != nil {
 		t.Fatal(err)

@@ -89,15 +89,15 @@ func (c *committer) close() {
 	c.busy <- struct{}{}
 	defer c.release()
 	c.closed = true
-	c.drop()
+	c.drop(context.Background())
 }
 
 // open makes the connection if there is none, or the one there is was ended while
 // nothing was under way.
 func (c *committer) open(ctx context.Context) error {
 	if c.conn != nil && time.Since(c.used) > checkAfter {
-		if err := c.conn.PgConn().CheckConn(); err != nil {
-			c.drop()
+		if err := c.conn.Ping(ctx); err != nil {
+			c.drop(ctx)
 		}
 	}
 	if c.conn != nil {
@@ -112,9 +112,9 @@ func (c *committer) open(ctx context.Context) error {
 	return nil
 }
 
-func (c *committer) drop() {
+func (c *committer) drop(ctx context.Context) {
 	if c.conn != nil {
-		closeConn(context.Background(), c.conn)
+		closeConn(ctx, c.conn)
 	}
 	c.conn, c.known = nil, false
 }
@@ -135,10 +135,10 @@ func (c *committer) learn(ctx context.Context) error {
 
 // doubt is called when something failed: what is remembered is read again, and a
 // connection that may be broken is replaced.
-func (c *committer) doubt(err error) {
+func (c *committer) doubt(ctx context.Context, err error) {
 	c.known = false
 	if c.conn != nil && (c.conn.IsClosed() || c.conn.PgConn().TxStatus() != 'I' || readOnly(err)) {
-		c.drop()
+		c.drop(ctx)
 	}
 }
 
@@ -249,7 +249,7 @@ func (c *committer) begun(ctx context.Context, f func() error) error {
 	}
 	if err := f(); err != nil {
 		if _, e := c.conn.Exec(ctx, "ROLLBACK"); e != nil {
-			c.drop() // which undoes it too
+			c.drop(ctx) // which undoes it too
 		}
 		return notCommitted(err)
 	}

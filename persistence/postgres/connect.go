@@ -88,7 +88,7 @@ func parse(databaseURL string) (*pgxpool.Config, error) {
 	}
 	cfg, err := pgxpool.ParseConfig(databaseURL)
 	if err != nil {
-		return nil, fmt.Errorf("postgres: the URL cannot be read%s", reason(databaseURL, err)) //nolint:errorlint // what it wraps may hold the password
+		return nil, fmt.Errorf("postgres: the URL cannot be read%s", reason(databaseURL, err)) // without the error, which may hold the password
 	}
 	c := cfg.ConnConfig
 	if c.ConnectTimeout == 0 {
@@ -161,8 +161,9 @@ func reach(ctx context.Context, databaseURL string) (*target, error) {
 	}
 	defer func() { closeConn(ctx, conn) }()
 	// A pgbouncer that was told to ignore what it does not know says nothing.
+	// This asks without a statement of its own, which one like that would lose.
 	var mode, synchronous string
-	if err := conn.QueryRow(ctx, `SELECT current_setting('plan_cache_mode'), current_setting('synchronous_commit')`).Scan(&mode, &synchronous); err != nil {
+	if err := conn.QueryRow(ctx, `SELECT current_setting('plan_cache_mode'), current_setting('synchronous_commit')`, pgx.QueryExecModeSimpleProtocol).Scan(&mode, &synchronous); err != nil {
 		return nil, fmt.Errorf("postgres: read the settings: %w", err)
 	}
 	t.bouncer = t.bouncer || mode != forCommits.settings()["plan_cache_mode"]
@@ -203,6 +204,11 @@ func (t *target) pool(ctx context.Context, p purpose, maxConns int) (*pgxpool.Po
 	cfg := t.base.Copy()
 	cfg.ConnConfig = t.config(p)
 	cfg.MaxConns = int32(maxConns) //nolint:gosec // small
+	if p == forLeases {
+		// What settles a lost connection should not have to find out that it lost its
+		// own.
+		cfg.ShouldPing = func(context.Context, pgxpool.ShouldPingParams) bool { return true }
+	}
 	pool, err := pgxpool.NewWithConfig(ctx, cfg)
 	if err != nil {
 		return nil, fmt.Errorf("postgres: make a pool: %w", err)

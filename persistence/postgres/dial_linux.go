@@ -18,7 +18,7 @@ func limitUnacknowledged(network, _ string, c syscall.RawConn) error {
 	}
 	var failed error
 	if err := c.Control(func(fd uintptr) {
-		failed = syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, tcpUserTimeout, int(userTimeout.Milliseconds())) //nolint:gosec // a descriptor
+		failed = syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, tcpUserTimeout, int(userTimeout.Milliseconds()))
 	}); err != nil {
 		return fmt.Errorf("set the user timeout: %w", err)
 	}

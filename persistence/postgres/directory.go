@@ -5,13 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5"
 
 	"kith/actors/user"
 	"kith/persistence"
 )
+
+const takeIDs = `UPDATE counters SET next_user = next_user + $1 RETURNING next_user - $1`
 
 // NextIDs implements persistence.Directory. Ids of an answer that was lost are
 // lost too.
@@ -20,8 +24,8 @@ func (db *DB) NextIDs(ctx context.Context, n int) (user.ID, error) {
 		return 0, fmt.Errorf("postgres: next ids: %d asked for", n)
 	}
 	var first uint64
-	if err := db.writes.QueryRow(ctx, `UPDATE counters SET next_user = next_user + $1 RETURNING next_user - $1`, int64(n)).Scan(&first); err != nil {
-		return 0, fmt.Errorf("postgres: next ids: %w", fault(err))
+	if err := db.writes.QueryRow(ctx, takeIDs, n).Scan(&first); err != nil {
+		return 0, fmt.Errorf("postgres: next ids: %w", settled(db.wrote(err)))
 	}
 	return user.ID(first), nil
 }
@@ -77,6 +81,9 @@ func bigints(ids []user.ID) []int64 {
 
 // ByUsername implements persistence.Directory. Index: users_username.
 func (db *DB) ByUsername(ctx context.Context, username string) (*user.Account, error) {
+	if !storable(username) {
+		return nil, fmt.Errorf("postgres: account by username: %w", persistence.ErrNotFound)
+	}
 	return db.account(ctx, "username", selectByUsername, username)
 }
 
@@ -87,11 +94,15 @@ func (db *DB) ByUID(ctx context.Context, uid user.UID) (*user.Account, error) {
 
 func (db *DB) account(ctx context.Context, by, sql string, key any) (*user.Account, error) {
 	a, err := scanAccount(db.reads.QueryRow(ctx, sql, key))
-	if err != nil { // without the key, which may be personal
-		return nil, fmt.Errorf("postgres: account by %s: %w", by, fault(missing(err)))
+	if err = missing(err); err != nil { // without the key, which may be personal
+		return nil, fmt.Errorf("postgres: account by %s: %w", by, fault(err))
 	}
 	return a, nil
 }
+
+// storable reports whether a text may be stored at all; the server refuses to be
+// asked for others.
+func storable(s string) bool { return utf8.ValidString(s) && strings.IndexByte(s, 0) < 0 }
 
 // missing makes the error of a query without a row persistence.ErrNotFound.
 func missing(err error) error {
@@ -101,23 +112,32 @@ func missing(err error) error {
 	return err
 }
 
-// takeClaim takes a claim, unless somebody else holds it. A loose one that was
-// held already is young again: its turn is coming.
-const takeClaim = `INSERT INTO claims AS c (kind, value, user_id, at, loose) VALUES ($1, $2, $3, $4, true)
-	ON CONFLICT (kind, value) DO UPDATE SET at = CASE WHEN c.loose THEN excluded.at ELSE c.at END WHERE c.user_id = excluded.user_id`
+// takeClaims takes claims, in their order, and returns those that the user holds
+// then. A loose one that was held already is young again: its turn is coming.
+const takeClaims = `INSERT INTO claims AS c (kind, value, user_id, at, loose) SELECT x.kind, x.value, $1, $2, true
+	FROM unnest($3::smallint[], $4::text[]) WITH ORDINALITY AS x (kind, value, n) ORDER BY x.n
+	ON CONFLICT (kind, value) DO UPDATE SET at = CASE WHEN c.loose THEN excluded.at ELSE c.at END WHERE c.user_id = excluded.user_id
+	RETURNING c.kind, c.value`
 
-// Claim implements persistence.Directory. All who take several take them in the
-// same order, so that nobody waits for each other.
+// Claim implements persistence.Directory. All who take several take them in one
+// order, so that no two wait for each other.
 func (db *DB) Claim(ctx context.Context, id user.ID, claims []persistence.Claim) error {
-	claims = slices.SortedFunc(slices.Values(claims), compareClaims)
+	if len(claims) == 0 {
+		return nil
+	}
+	claims = slices.Compact(slices.SortedFunc(slices.Values(claims), compareClaims))
+	kinds, values := make([]int16, len(claims)), make([]string, len(claims))
+	for i, c := range claims {
+		kinds[i], values[i] = int16(c.Kind), c.Value
+	}
 	now := db.cfg.Now()
 	err := db.write(ctx, func(tx pgx.Tx) error {
+		held, err := readClaims(ctx, tx, takeClaims, int64(id), now, kinds, values) //nolint:gosec // ids fit
+		if err != nil {
+			return fmt.Errorf("take the claims: %w", err)
+		}
 		for _, c := range claims {
-			tag, err := tx.Exec(ctx, takeClaim, int16(c.Kind), c.Value, int64(id), now) //nolint:gosec // ids fit
-			switch {
-			case err != nil:
-				return fmt.Errorf("take a claim: %w", err)
-			case tag.RowsAffected() == 0:
+			if !slices.Contains(held, c) {
 				return &persistence.TakenError{Claim: c}
 			}
 		}
@@ -129,11 +149,16 @@ func (db *DB) Claim(ctx context.Context, id user.ID, claims []persistence.Claim)
 	return nil
 }
 
-// lockClaims returns claims of a user, locked: whoever requires them in a turn has
-// committed then, or has yet to look.
-const lockClaims = `SELECT c.kind, c.value FROM claims c WHERE c.user_id = $1 ORDER BY c.kind, c.value FOR UPDATE`
+const (
+	// lockClaims returns the claims of a user, locked: whoever requires them in a
+	// turn has committed then, or has yet to look. Index: claims_user.
+	lockClaims = `SELECT c.kind, c.value FROM claims c WHERE c.user_id = $1 ORDER BY c.kind, c.value FOR UPDATE`
+	keepClaim  = `UPDATE claims SET loose = true, at = $3 WHERE kind = $1 AND value = $2`
+	tieClaim   = `UPDATE claims SET loose = false WHERE kind = $1 AND value = $2`
+	dropClaim  = `DELETE FROM claims WHERE kind = $1 AND value = $2`
+)
 
-// Release implements persistence.Directory. Index: claims_user.
+// Release implements persistence.Directory.
 func (db *DB) Release(ctx context.Context, id user.ID, claims []persistence.Claim) error {
 	err := db.write(ctx, func(tx pgx.Tx) error {
 		held, err := readClaims(ctx, tx, lockClaims, int64(id)) //nolint:gosec // ids fit
@@ -148,20 +173,19 @@ func (db *DB) Release(ctx context.Context, id user.ID, claims []persistence.Clai
 		if err != nil {
 			return err
 		}
+		var b pgx.Batch
 		for _, c := range held {
-			if len(claims) > 0 && !slices.Contains(claims, c) || bears(rows[id], c) {
-				continue
-			}
-			if !until.IsZero() && c.Kind == persistence.ClaimUsername {
+			switch {
+			case len(claims) > 0 && !slices.Contains(claims, c) || bears(rows[id], c):
+			case !until.IsZero() && c.Kind == persistence.ClaimUsername:
 				// The sweep gives it up once it is as old as that.
-				if _, err := tx.Exec(ctx, `UPDATE claims SET loose = true, at = $3 WHERE kind = $1 AND value = $2`, int16(c.Kind), c.Value, until); err != nil {
-					return fmt.Errorf("keep a name: %w", err)
-				}
-				continue
+				b.Queue(keepClaim, int16(c.Kind), c.Value, until)
+			default:
+				b.Queue(dropClaim, int16(c.Kind), c.Value)
 			}
-			if _, err := tx.Exec(ctx, `DELETE FROM claims WHERE kind = $1 AND value = $2`, int16(c.Kind), c.Value); err != nil {
-				return fmt.Errorf("release a claim: %w", err)
-			}
+		}
+		if err := tx.SendBatch(ctx, &b).Close(); err != nil {
+			return fmt.Errorf("give the claims up: %w", err)
 		}
 		return nil
 	})
@@ -188,6 +212,8 @@ func readClaims(ctx context.Context, q querier, sql string, args ...any) ([]pers
 	return claims, err //nolint:wrapcheck // wrapped by the operation
 }
 
+const selectDeletedAt = `SELECT d.deleted_at FROM deleted_users d WHERE d.id = $1`
+
 // quarantined returns until when the name of a user stays taken who was deleted;
 // the zero time when it does not.
 func (db *DB) quarantined(ctx context.Context, tx pgx.Tx, id user.ID) (time.Time, error) {
@@ -195,7 +221,7 @@ func (db *DB) quarantined(ctx context.Context, tx pgx.Tx, id user.ID) (time.Time
 		return time.Time{}, nil
 	}
 	var deleted time.Time
-	err := tx.QueryRow(ctx, `SELECT deleted_at FROM deleted_users WHERE id = $1`, int64(id)).Scan(&deleted) //nolint:gosec // ids fit
+	err := tx.QueryRow(ctx, selectDeletedAt, int64(id)).Scan(&deleted) //nolint:gosec // ids fit
 	switch until := deleted.Add(db.cfg.Quarantine); {
 	case errors.Is(err, pgx.ErrNoRows):
 		return time.Time{}, nil
@@ -243,18 +269,18 @@ func (db *DB) SweepClaims(ctx context.Context, before time.Time, limit int) (int
 		if err != nil {
 			return fmt.Errorf("read the rows: %w", err)
 		}
+		var b pgx.Batch
 		for _, c := range found {
-			// One that its row bears after all is tied, so that it is not read again.
 			if bears(accounts[c.id], c.Claim) {
-				if _, err := tx.Exec(ctx, `UPDATE claims SET loose = false WHERE kind = $1 AND value = $2`, int16(c.Kind), c.Value); err != nil {
-					return fmt.Errorf("tie a claim: %w", err)
-				}
+				// So that it is not read again.
+				b.Queue(tieClaim, int16(c.Kind), c.Value)
 				continue
 			}
-			if _, err := tx.Exec(ctx, `DELETE FROM claims WHERE kind = $1 AND value = $2`, int16(c.Kind), c.Value); err != nil {
-				return fmt.Errorf("sweep a claim: %w", err)
-			}
+			b.Queue(dropClaim, int16(c.Kind), c.Value)
 			swept++
+		}
+		if err := tx.SendBatch(ctx, &b).Close(); err != nil {
+			return fmt.Errorf("give the claims up: %w", err)
 		}
 		return nil
 	})
@@ -268,6 +294,9 @@ const selectHolder = `SELECT c.user_id FROM claims c WHERE c.kind = $1 AND c.val
 
 // ClaimHolder implements persistence.Directory.
 func (db *DB) ClaimHolder(ctx context.Context, claim persistence.Claim) (user.ID, error) {
+	if !storable(claim.Value) {
+		return 0, fmt.Errorf("postgres: holder of a claim: %w", persistence.ErrNotFound)
+	}
 	var holder uint64
 	if err := db.reads.QueryRow(ctx, selectHolder, int16(claim.Kind), claim.Value).Scan(&holder); err != nil {
 		return 0, fmt.Errorf("postgres: holder of a claim: %w", fault(missing(err)))

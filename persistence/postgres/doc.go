@@ -16,7 +16,8 @@
 //   - history.go: the rest of Journal. Loading, reading, snapshots, erasing.
 //   - lanes.go, severings.go: Lanes.
 //   - directory.go, edges.go, activity.go, credentials.go, sessions.go, roster.go,
-//     search.go, live.go, broker.go, audit.go: the other contracts.
+//     search.go, live.go, broker.go, audit.go, feed.go, feed_notifications.go: the
+//     other contracts.
 //   - bulk.go: Load, which writes a whole database at once.
 //
 // Invariants:

@@ -60,9 +60,11 @@ func (db *DB) List(ctx context.Context, kind persistence.EdgeKind, id user.ID, a
 	return edges, nil
 }
 
+// selectRelations looks up each pair: EXISTS could be answered by reading all of a
+// list, of which nobody knows beforehand how long it is.
 const selectRelations = `SELECT x.n,
-	EXISTS (SELECT 1 FROM following f WHERE f.user_id = $1 AND f.id = x.id),
-	EXISTS (SELECT 1 FROM followers f WHERE f.user_id = $1 AND f.id = x.id)
+	(SELECT true FROM following f WHERE f.user_id = $1 AND f.id = x.id) IS NOT NULL,
+	(SELECT true FROM followers f WHERE f.user_id = $1 AND f.id = x.id) IS NOT NULL
 	FROM unnest($2::bigint[]) WITH ORDINALITY AS x (id, n)`
 
 // Relations implements persistence.Edges.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -51,6 +52,9 @@ const (
 // slow. The same may work a little later. It is false for what somebody must mend
 // first, such as a password, a name or a permission.
 func Away(err error) bool {
+	if anyOf(err, context.Canceled, ErrClosed, ErrNewer, ErrOutdated, ErrForeign, ErrBouncer, ErrAsync) {
+		return false
+	}
 	away := false
 	for e := range tree(err) {
 		switch e := e.(type) { //nolint:errorlint // tree unwraps
@@ -63,17 +67,14 @@ func Away(err error) bool {
 			return false
 		case net.Error:
 			away = true
-		default:
-			switch e { //nolint:errorlint // tree unwraps
-			case io.EOF, io.ErrUnexpectedEOF, net.ErrClosed, context.DeadlineExceeded, pgconn.ErrConnClosed,
-				pgconn.ErrReadOnlyConnection, pgconn.ErrStandbyConnection:
-				away = true
-			case context.Canceled, ErrClosed, ErrNewer, ErrOutdated, ErrForeign, ErrBouncer, ErrAsync:
-				return false
-			}
 		}
 	}
-	return away
+	return away || anyOf(err, io.EOF, io.ErrUnexpectedEOF, net.ErrClosed, context.DeadlineExceeded, pgconn.ErrConnClosed,
+		pgconn.ErrReadOnlyConnection, pgconn.ErrStandbyConnection)
+}
+
+func anyOf(err error, targets ...error) bool {
+	return slices.ContainsFunc(targets, func(target error) bool { return errors.Is(err, target) })
 }
 
 func transient(e *pgconn.PgError) bool {

@@ -5,17 +5,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"kith/actors/user"
 	"kith/persistence"
 )
-
-// Break removes one record of a user's journal.
-func (db *DB) Break(t *testing.T, id user.ID, seq uint64) {
-	t.Helper()
-	if _, err := db.writes.Exec(t.Context(), `DELETE FROM journal WHERE user_id = $1 AND seq = $2`, id, seq); err != nil {
-		t.Fatal(err)
-	}
-}
 
 // PlanOf returns the plan of the statement by which a batch would be written, and
 // of all that it does.
@@ -57,5 +48,5 @@ func (db *DB) PlanOf(t *testing.T, b persistence.Batch) (text string, plan []str
 // Refuse returns why tables at a version are not used as they are.
 func Refuse(v Versions) error { return v.refuse() }
 
-// FallBack makes the engine treat a target as one behind pgbouncer.
+// Bouncer reports whether the engine takes what it is connected to for a pgbouncer.
 func (db *DB) Bouncer() bool { return db.target.bouncer }

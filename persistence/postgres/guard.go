@@ -102,7 +102,7 @@ func (db *DB) outcomes(ctx context.Context, turns []*persistence.Turn, taken []b
 		// The batch is committed all the same. Whoever is told that its turn is stale
 		// loads its history again, and finds out.
 		db.cfg.Logger.Warn("why turns were refused could not be read; they are called stale", "turns", len(refused), "error", err)
-		db.committer.doubt(err)
+		db.committer.doubt(ctx, err)
 		return outcomes
 	}
 	for i, t := range turns {

@@ -75,8 +75,8 @@ func load(ctx context.Context, pool interface {
 		defer rows.Close()
 		for rows.Next() {
 			row := rows.RawValues()
-			h := at[user.ID(rawInt(row[0]))] //nolint:gosec // an id
-			h.Version, h.Deleted = uint64(rawInt(row[1])), row[2][0] == 1
+			h := at[user.ID(rawInt(row[0]))]                              //nolint:gosec // an id
+			h.Version, h.Deleted = uint64(rawInt(row[1])), row[2][0] == 1 //nolint:gosec // never negative
 			if row[3] != nil {
 				h.Snapshot = &persistence.Snapshot{User: h.User, Seq: uint64(rawInt(row[3])), State: slices.Clone(row[4])} //nolint:gosec // never negative
 			}
@@ -230,7 +230,7 @@ func (db *DB) SaveSnapshots(ctx context.Context, snapshots []persistence.Snapsho
 		return nil
 	}
 	if _, err := db.writes.Exec(ctx, saveSnapshots, ids, seqs, states); err != nil {
-		return fmt.Errorf("postgres: save %d snapshots: %w", len(snapshots), settled(fault(err)))
+		return fmt.Errorf("postgres: save %d snapshots: %w", len(snapshots), settled(db.wrote(err)))
 	}
 	return nil
 }
@@ -255,7 +255,10 @@ func (db *DB) EraseUser(ctx context.Context, id user.ID, limit int) (done bool, 
 			return err //nolint:wrapcheck // wrapped below
 		}
 		done = tag.RowsAffected() < int64(limit)
-		_, err = tx.Exec(ctx, `DELETE FROM snapshots WHERE user_id = $1`, id)
+		if _, err = tx.Exec(ctx, `DELETE FROM snapshots WHERE user_id = $1`, id); err != nil {
+			return err //nolint:wrapcheck // wrapped below
+		}
+		_, err = tx.Exec(ctx, `DELETE FROM notifications_seen WHERE user_id = $1`, id)
 		return err //nolint:wrapcheck // wrapped below
 	})
 	if err != nil {
@@ -265,4 +268,4 @@ func (db *DB) EraseUser(ctx context.Context, id user.ID, limit int) (done bool, 
 }
 
 // clamp makes a bound of a caller one that the server can hold.
-func clamp(n uint64) int64 { return int64(min(n, math.MaxInt64)) } //nolint:gosec // it does
+func clamp(n uint64) int64 { return int64(min(n, math.MaxInt64)) }

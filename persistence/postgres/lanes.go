@@ -30,7 +30,7 @@ const selectLeased = `SELECT id, lease_until FROM nodes WHERE id <> $1 AND lease
 // clock from before it asked, so for itself it ends no later than here.
 func (db *DB) Acquire(ctx context.Context, id string, lease time.Duration) (persistence.Node, error) {
 	n := persistence.Node{ID: id}
-	err := fault(within(ctx, db.leases, func(tx pgx.Tx) error {
+	err := db.wrote(within(ctx, db.leases, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1)`, int64(ownership)); err != nil {
 			return fmt.Errorf("wait for whoever takes lanes: %w", err)
 		}
@@ -75,7 +75,7 @@ func (db *DB) Renew(ctx context.Context, n persistence.Node, lease time.Duration
 		err = fencedError(n)
 	}
 	if err != nil {
-		return fmt.Errorf("postgres: renew the lease: %w", settled(fault(err)))
+		return fmt.Errorf("postgres: renew the lease: %w", settled(db.wrote(err)))
 	}
 	return nil
 }
@@ -89,7 +89,7 @@ func (db *DB) Raise(ctx context.Context, n persistence.Node) (persistence.Node, 
 		err = fencedError(n)
 	}
 	if err != nil {
-		return persistence.Node{}, fmt.Errorf("postgres: raise the epoch: %w", settled(fault(err)))
+		return persistence.Node{}, fmt.Errorf("postgres: raise the epoch: %w", settled(db.wrote(err)))
 	}
 	return persistence.Node{ID: n.ID, Epoch: n.Epoch + 1}, nil
 }

@@ -10,41 +10,40 @@ import (
 	"kith/persistence"
 )
 
-// liveChunk is how many ids LiveIDs hands on at once.
-const liveChunk = 1024
+// liveChunk is how many ids LiveIDs reads and hands on at once.
+const liveChunk = 8192
 
-// selectLiveIDs goes through the primary key.
-const selectLiveIDs = `SELECT u.id FROM users u`
+const selectLiveIDs = `SELECT u.id FROM users u WHERE u.id > $1 ORDER BY u.id LIMIT $2`
 
-// LiveIDs implements persistence.LiveUsers.
+// LiveIDs implements persistence.LiveUsers, page by page of the primary key: so the
+// server never waits in the middle of an answer, however long each takes.
 func (db *DB) LiveIDs(ctx context.Context, each func(ids []user.ID) error) (heads [persistence.LaneCount]uint64, err error) {
 	err = db.snapshot(ctx, func(tx pgx.Tx) error {
-		if err := unbounded(ctx, tx); err != nil {
-			return err
+		if _, err := tx.Exec(ctx, patient); err != nil {
+			return fmt.Errorf("set what a long read needs: %w", err)
 		}
 		var err error
 		if heads, err = readHeads(ctx, tx); err != nil {
 			return fmt.Errorf("read the heads: %w", err)
 		}
-		rows, err := tx.Query(ctx, selectLiveIDs)
-		if err != nil {
-			return err //nolint:wrapcheck // wrapped below
-		}
-		defer rows.Close()
 		chunk := make([]user.ID, 0, liveChunk)
-		for rows.Next() {
-			if chunk = append(chunk, user.ID(rawInt(rows.RawValues()[0]))); len(chunk) < cap(chunk) { //nolint:gosec // an id
-				continue
-			}
-			if err := each(chunk); err != nil {
-				return err
+		for last := int64(0); ; {
+			rows, err := tx.Query(ctx, selectLiveIDs, last, liveChunk)
+			if err != nil {
+				return err //nolint:wrapcheck // wrapped below
 			}
 			chunk = chunk[:0]
+			for rows.Next() {
+				last = rawInt(rows.RawValues()[0])
+				chunk = append(chunk, user.ID(last)) //nolint:gosec // an id
+			}
+			if rows.Close(); rows.Err() != nil || len(chunk) == 0 {
+				return rows.Err() //nolint:wrapcheck // wrapped below
+			}
+			if err := each(chunk); err != nil || len(chunk) < liveChunk {
+				return err
+			}
 		}
-		if err := rows.Err(); err != nil || len(chunk) == 0 {
-			return err //nolint:wrapcheck // wrapped below
-		}
-		return each(chunk)
 	})
 	if err != nil {
 		return heads, fmt.Errorf("postgres: read the live ids: %w", err)
@@ -52,13 +51,9 @@ func (db *DB) LiveIDs(ctx context.Context, each func(ids []user.ID) error) (head
 	return heads, nil
 }
 
-// unbounded lets a transaction that goes through everything take its time, and
-// scan and join as is best for that.
-func unbounded(ctx context.Context, tx pgx.Tx) error {
-	for _, setting := range [...]string{"statement_timeout = 0", "enable_seqscan = on", "enable_hashjoin = on", "enable_mergejoin = on"} {
-		if _, err := tx.Exec(ctx, "SET LOCAL "+setting); err != nil {
-			return fmt.Errorf("set %s: %w", setting, err)
-		}
-	}
-	return nil
-}
+// patient lets a transaction take its time, as one must that goes through
+// everything: between its statements, in them, and while it sends what they find.
+// It scans and joins as is best for that.
+const patient = `SELECT set_config('statement_timeout', '0', true), set_config('idle_in_transaction_session_timeout', '10min', true),
+	set_config('tcp_user_timeout', '1min', true), set_config('enable_seqscan', 'on', true),
+	set_config('enable_hashjoin', 'on', true), set_config('enable_mergejoin', 'on', true)`

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -37,6 +38,8 @@ const (
 	readsPerProcessor = 4
 	writeConns        = 4
 	leaseConns        = 2 // a renewal must not wait for a raise
+	closeTimeout      = 10 * time.Second
+	turnedEvery       = time.Second
 )
 
 func (c Config) withDefaults() Config {
@@ -67,7 +70,9 @@ type DB struct {
 	committer *committer
 	metrics   *metrics
 
-	closing sync.Once
+	turned   atomic.Int64 // when the pools were last emptied, in Unix nanoseconds
+	closing  sync.Once
+	closeErr error
 }
 
 var (
@@ -114,20 +119,49 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 // Close waits for the commit that runs, and for whoever holds a connection, and
 // ends all connections. What is called afterwards returns ErrClosed. It may be
 // called twice.
+//
+// Who holds a connection for long (an audit that nobody ended) is not waited for
+// for ever: Close then returns an error, and that connection ends with its holder.
 func (db *DB) Close() error {
 	db.closing.Do(func() {
 		db.committer.close()
-		db.closePools()
+		closed := make(chan struct{})
+		go func() {
+			defer close(closed)
+			db.closePools()
+		}()
+		select {
+		case <-closed:
+		case <-time.After(closeTimeout):
+			db.closeErr = errors.New("postgres: close: a connection is still in use")
+		}
 	})
-	return nil
+	return db.closeErr
 }
 
 func (db *DB) closePools() {
+	var closing sync.WaitGroup
 	for _, p := range []*pgxpool.Pool{db.reads, db.writes, db.leases} {
 		if p != nil {
-			p.Close()
+			closing.Go(p.Close)
 		}
 	}
+	closing.Wait()
+}
+
+// wrote is the error of an operation that writes. A server that takes no writes is
+// a standby, or has become one: who takes its place is found by connecting anew,
+// and until then this one may be behind.
+func (db *DB) wrote(err error) error {
+	if readOnly(err) {
+		now := time.Now().UnixNano()
+		if last := db.turned.Load(); now-last > int64(turnedEvery) && db.turned.CompareAndSwap(last, now) {
+			for _, p := range []*pgxpool.Pool{db.reads, db.writes, db.leases} {
+				p.Reset()
+			}
+		}
+	}
+	return fault(err)
 }
 
 // fault is the error of an operation on a pool; one on a pool that was closed

@@ -12,11 +12,12 @@ import (
 	"kith/actors/user"
 	"kith/persistence"
 	"kith/persistence/postgres"
+	"kith/test/services"
 )
 
 func open(tb testing.TB) (db *postgres.DB, url string) {
 	tb.Helper()
-	url = database(tb)
+	url = services.Database(tb)
 	return openAt(tb, postgres.Config{URL: url}), url
 }
 
@@ -59,6 +60,21 @@ func exec(tb testing.TB, c *pgx.Conn, sql string, args ...any) {
 	}
 }
 
+// afterwards runs a statement when the test and what it opened have ended.
+func afterwards(tb testing.TB, url, sql string) {
+	tb.Helper()
+	tb.Cleanup(func() {
+		ctx := context.Background()
+		c, err := pgx.Connect(ctx, url)
+		if err == nil {
+			_, err = c.Exec(ctx, sql)
+		}
+		if err = errors.Join(err, c.Close(ctx)); err != nil {
+			tb.Error(err)
+		}
+	})
+}
+
 // ask returns one value.
 func ask[T any](tb testing.TB, c *pgx.Conn, sql string, args ...any) (value T) {
 	tb.Helper()
@@ -68,13 +84,17 @@ func ask[T any](tb testing.TB, c *pgx.Conn, sql string, args ...any) (value T) {
 	return value
 }
 
-// waitForLock returns once n others of the database wait for a lock.
-func waitForLock(tb testing.TB, url string, n int) {
+// waitForLock returns once somebody waits for a lock in the database.
+func waitForLock(tb testing.TB, url string) {
 	tb.Helper()
 	c := dial(tb, url)
-	for ask[int](tb, c, `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`) < n {
+	for range 4000 { // twenty seconds
+		if ask[int](tb, c, `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`) > 0 {
+			return
+		}
 		exec(tb, c, `SELECT pg_sleep(0.005)`)
 	}
+	tb.Fatal("nobody waits for a lock")
 }
 
 func wantError(tb testing.TB, err, target error) {

@@ -44,7 +44,9 @@ func (db *DB) Identities(ctx context.Context, ids []user.ID) ([]*persistence.Ide
 	return identities, nil
 }
 
-const selectAccountsAfter = `SELECT ` + accountColumns + ` FROM ` + accountTables + ` WHERE u.id > $1 ORDER BY u.id LIMIT $2`
+// selectAccountsAfter says of both tables where to begin: a merge of them does not
+// conclude it of one from the other.
+const selectAccountsAfter = `SELECT ` + accountColumns + ` FROM ` + accountTables + ` WHERE u.id > $1 AND p.user_id > $1 ORDER BY u.id LIMIT $2`
 
 // AccountsAfter implements persistence.Roster, by primary key.
 func (db *DB) AccountsAfter(ctx context.Context, after user.ID, limit int) ([]*user.Account, error) {

@@ -3,7 +3,6 @@ package postgres
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -18,8 +17,9 @@ const (
 	// searchUsernames reads a range of the index users_username. The bounds are
 	// twice the same, save at the start, where the first belongs to the range.
 	searchUsernames = `SELECT u.id, u.username FROM users u WHERE u.username >= $1 AND u.username > $2 AND u.username < $3 ORDER BY u.username LIMIT $4`
-	// searchNames reads a range of the primary key of name_prefixes.
-	searchNames = `SELECT u.id, p.username FROM name_prefixes p JOIN users u ON u.username = p.username
+	// searchNames reads a range of the primary key of name_prefixes, and looks up the
+	// user of each: LIMIT keeps it from merging that with all users.
+	searchNames = `SELECT u.id, p.username FROM name_prefixes p CROSS JOIN LATERAL (SELECT u.id FROM users u WHERE u.username = p.username LIMIT 1) u
 		WHERE p.prefix = $1 AND p.username > $2 AND p.username < $3 ORDER BY p.username LIMIT $4`
 )
 
@@ -28,6 +28,9 @@ const (
 // lies after it. All that may be needed is asked for in one round trip, and sees
 // one state.
 func (db *DB) Search(ctx context.Context, q persistence.SearchQuery, after persistence.SearchCursor, limit int) ([]persistence.SearchHit, error) {
+	if !storable(q.Username) || !storable(q.Word) {
+		return nil, nil // nobody's name begins so
+	}
 	var (
 		hits []persistence.SearchHit
 		b    pgx.Batch
@@ -53,7 +56,7 @@ func (db *DB) Search(ctx context.Context, q persistence.SearchQuery, after persi
 		after.Username = ""
 	}
 	switch {
-	case q.Word == "", strings.Contains(q.Word, "\x00"): // no text of the server holds a zero
+	case q.Word == "":
 	case q.Username == "":
 		find(true, searchNames, q.Word, after.Username, afterAll)
 	default:

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -26,7 +27,7 @@ func (db *DB) CreateSession(ctx context.Context, s persistence.Session) error {
 		err = persistence.ErrNotFound
 	}
 	if err != nil {
-		return fmt.Errorf("postgres: create a session of user %d: %w", s.User, settled(fault(err)))
+		return fmt.Errorf("postgres: create a session of user %d: %w", s.User, settled(db.wrote(err)))
 	}
 	return nil
 }
@@ -57,45 +58,41 @@ func scanSession(id [16]byte, row pgx.Row) (persistence.Session, error) {
 	return s, nil
 }
 
-// RotateSession implements persistence.Credentials. The row is locked, so that
-// what was read holds when it is written.
+// rotateSession waits for whoever else rotates the session, and looks at its
+// generation again.
+const rotateSession = `UPDATE sessions s SET generation = s.generation + 1, rotations = (s.rotations || $3::timestamptz)[greatest(1, cardinality(s.rotations) + 2 - $6):],
+	expires_at = $4, access_until = greatest(s.access_until, $5) WHERE s.id = $1 AND s.generation = $2
+	RETURNING s.user_id, s.generation, s.rotations, s.created_at, s.expires_at, s.access_until`
+
+// RotateSession implements persistence.Credentials.
 func (db *DB) RotateSession(ctx context.Context, r persistence.Rotation) (s persistence.Session, rotated bool, err error) {
-	err = db.write(ctx, func(tx pgx.Tx) (err error) {
-		rotated = false
-		if s, err = scanSession(r.ID, tx.QueryRow(ctx, selectSession+` FOR UPDATE`, r.ID)); err != nil || s.Generation != r.From {
-			return err
-		}
-		s.Generation++
-		if len(s.Rotations) == persistence.MaxRotations {
-			s.Rotations = s.Rotations[1:]
-		}
-		s.Rotations = append(s.Rotations, time.UnixMicro(r.At.UnixMicro()).UTC())
-		s.ExpiresAt = r.ExpiresAt
-		if r.AccessUntil.After(s.AccessUntil) {
-			s.AccessUntil = r.AccessUntil
-		}
-		rotated = true
-		_, err = tx.Exec(ctx, `UPDATE sessions SET generation = $2, rotations = $3, expires_at = $4, access_until = $5 WHERE id = $1`,
-			r.ID, int64(s.Generation), s.Rotations, s.ExpiresAt, s.AccessUntil)
-		return err //nolint:wrapcheck // wrapped below
-	})
+	s, err = scanSession(r.ID, db.writes.QueryRow(ctx, rotateSession, r.ID, int64(r.From), r.At, r.ExpiresAt, r.AccessUntil, persistence.MaxRotations))
+	if rotated = err == nil; errors.Is(err, persistence.ErrNotFound) {
+		// From the same pool, which is that of the primary.
+		s, err = scanSession(r.ID, db.writes.QueryRow(ctx, selectSession, r.ID))
+	}
 	if err != nil {
-		return persistence.Session{}, false, fmt.Errorf("postgres: rotate a session: %w", err)
+		return persistence.Session{}, false, fmt.Errorf("postgres: rotate a session: %w", settled(db.wrote(err)))
 	}
 	return s, rotated, nil
 }
 
-// The statements that end sessions. Indexes: the primary key and sessions_user.
+// The statements that end sessions.
 const (
-	// reserveEnded locks the row of counters until the transaction ends: so numbers
+	// lockUser keeps the user from being deleted meanwhile, which would remove the
+	// same sessions in another order.
+	lockUser = `SELECT 1 FROM users u WHERE u.id = $1 FOR KEY SHARE`
+	// removeSessions goes by their ids, so that no two of those who remove sessions
+	// wait for each other. Indexes: the primary key and sessions_user.
+	removeSessions = `DELETE FROM sessions WHERE id = ANY (ARRAY(SELECT s.id FROM sessions s WHERE s.id = $1 OR s.user_id = $2 ORDER BY s.id FOR UPDATE))
+	RETURNING id, access_until`
+	// noteEnded locks the row of counters until the transaction ends: so numbers
 	// become visible in their order, and none is ever added before one that was
-	// read.
-	reserveEnded = `UPDATE counters SET next_ended = next_ended + $1 RETURNING next_ended - $1`
-	removeOne    = `DELETE FROM sessions s WHERE s.id = $1 RETURNING s.id, s.access_until`
-	removeAll    = `DELETE FROM sessions s WHERE s.user_id = $1 RETURNING s.id, s.access_until`
-	// noteEnded moves one that is there for a shorter time to the end of the list,
-	// where those who read along find it.
-	noteEnded = `INSERT INTO ended_sessions AS e (seq, id, until) SELECT * FROM unnest($1::bigint[], $2::uuid[], $3::timestamptz[])
+	// read. A session that is there for a shorter time moves to the end of the
+	// list, where those who read along find it.
+	noteEnded = `WITH n AS (UPDATE counters SET next_ended = next_ended + cardinality($1::uuid[]) RETURNING next_ended)
+	INSERT INTO ended_sessions AS e (seq, id, until) SELECT n.next_ended - x.back, x.id, x.until
+	FROM n CROSS JOIN unnest($1::uuid[], $2::timestamptz[], $3::bigint[]) AS x (id, until, back)
 	ON CONFLICT (id) DO UPDATE SET seq = excluded.seq, until = excluded.until WHERE excluded.until > e.until`
 )
 
@@ -104,57 +101,43 @@ func (db *DB) EndSessions(ctx context.Context, e persistence.SessionEnd) ([]pers
 	var ended []persistence.EndedSession
 	err := db.write(ctx, func(tx pgx.Tx) error {
 		ended = []persistence.EndedSession{{ID: e.ID, Until: e.Until}}
-		removed := func(sql string, key any) error {
-			rows, err := tx.Query(ctx, sql, key)
-			if err != nil {
-				return err //nolint:wrapcheck // wrapped below
-			}
-			var (
-				one   [16]byte
-				until time.Time
-			)
-			_, err = pgx.ForEachRow(rows, []any{&one, &until}, func() error {
-				if until = until.UTC(); until.Before(e.Until) {
-					until = e.Until
+		var (
+			b   pgx.Batch
+			one persistence.EndedSession
+		)
+		if e.AllOf > 0 {
+			b.Queue(lockUser, int64(e.AllOf)) //nolint:gosec // ids fit
+		}
+		b.Queue(removeSessions, e.ID, int64(e.AllOf)).Query(func(rows pgx.Rows) error { //nolint:gosec // ids fit; no user has id 0
+			_, err := pgx.ForEachRow(rows, []any{&one.ID, &one.Until}, func() error {
+				if one.Until = one.Until.UTC(); one.Until.Before(e.Until) {
+					one.Until = e.Until
 				}
-				if one == e.ID {
-					ended[0].Until = until
+				if one.ID == e.ID {
+					ended[0] = one
 				} else {
-					ended = append(ended, persistence.EndedSession{ID: one, Until: until})
+					ended = append(ended, one)
 				}
 				return nil
 			})
 			return err //nolint:wrapcheck // wrapped below
+		})
+		if err := tx.SendBatch(ctx, &b).Close(); err != nil {
+			return fmt.Errorf("remove the sessions: %w", err)
 		}
-		if err := removed(removeOne, e.ID); err != nil {
-			return fmt.Errorf("remove a session: %w", err)
+		ids, until, back := make([][16]byte, len(ended)), make([]time.Time, len(ended)), make([]int64, len(ended))
+		for i, one := range ended {
+			ids[i], until[i], back[i] = one.ID, one.Until, int64(len(ended)-i)
 		}
-		if e.AllOf > 0 {
-			if err := removed(removeAll, int64(e.AllOf)); err != nil { //nolint:gosec // ids fit
-				return fmt.Errorf("remove the sessions: %w", err)
-			}
+		if _, err := tx.Exec(ctx, noteEnded, ids, until, back); err != nil {
+			return fmt.Errorf("note the ended sessions: %w", err)
 		}
-		return note(ctx, tx, ended)
+		return nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("postgres: end sessions: %w", err)
 	}
 	return ended, nil
-}
-
-func note(ctx context.Context, tx pgx.Tx, ended []persistence.EndedSession) error {
-	var first int64
-	if err := tx.QueryRow(ctx, reserveEnded, int64(len(ended))).Scan(&first); err != nil {
-		return fmt.Errorf("number the ended sessions: %w", err)
-	}
-	seqs, ids, until := make([]int64, len(ended)), make([][16]byte, len(ended)), make([]time.Time, len(ended))
-	for i, one := range ended {
-		seqs[i], ids[i], until[i] = first+int64(i), one.ID, one.Until
-	}
-	if _, err := tx.Exec(ctx, noteEnded, seqs, ids, until); err != nil {
-		return fmt.Errorf("note the ended sessions: %w", err)
-	}
-	return nil
 }
 
 const selectEnded = `SELECT e.seq, e.id, e.until FROM ended_sessions e WHERE e.seq > $1 ORDER BY e.seq LIMIT $2`
@@ -180,10 +163,13 @@ func (db *DB) EndedSessions(ctx context.Context, after uint64, limit int) ([]per
 	return ended, next, nil
 }
 
-// The sweeps, from the indexes sessions_expiry and ended_sessions_until.
+// The sweeps, from the indexes sessions_expiry and ended_sessions_until. They wait
+// for nobody: what is locked stays for the next one.
 const (
-	sweepSessions = `DELETE FROM sessions WHERE id = ANY (ARRAY(SELECT s.id FROM sessions s WHERE s.expires_at <= $1 ORDER BY s.expires_at LIMIT $2))`
-	sweepEnded    = `DELETE FROM ended_sessions WHERE seq = ANY (ARRAY(SELECT e.seq FROM ended_sessions e WHERE e.until <= $1 ORDER BY e.until LIMIT $2))`
+	sweepSessions = `DELETE FROM sessions WHERE id = ANY (ARRAY(
+	SELECT s.id FROM sessions s WHERE s.expires_at <= $1 ORDER BY s.expires_at LIMIT $2 FOR UPDATE SKIP LOCKED))`
+	sweepEnded = `DELETE FROM ended_sessions WHERE seq = ANY (ARRAY(
+	SELECT e.seq FROM ended_sessions e WHERE e.until <= $1 ORDER BY e.until LIMIT $2 FOR UPDATE SKIP LOCKED))`
 )
 
 // SweepSessions implements persistence.Credentials.
@@ -192,7 +178,7 @@ func (db *DB) SweepSessions(ctx context.Context, now time.Time, limit int) (int,
 	for _, sql := range [...]string{sweepSessions, sweepEnded} {
 		tag, err := db.writes.Exec(ctx, sql, now, limit)
 		if err != nil {
-			return int(swept), fmt.Errorf("postgres: sweep sessions: %w", settled(fault(err)))
+			return int(swept), fmt.Errorf("postgres: sweep sessions: %w", settled(db.wrote(err)))
 		}
 		swept += tag.RowsAffected()
 	}

@@ -21,7 +21,7 @@ func (db *DB) snapshot(ctx context.Context, f func(pgx.Tx) error) error {
 // committed before it). An error matches persistence.ErrNotCommitted when it is
 // certain that nothing of it was written.
 func (db *DB) write(ctx context.Context, f func(pgx.Tx) error) error {
-	return fault(within(ctx, db.writes, f))
+	return db.wrote(within(ctx, db.writes, f))
 }
 
 func within(ctx context.Context, pool *pgxpool.Pool, f func(pgx.Tx) error) error {

@@ -15,9 +15,12 @@ import (
 const (
 	listActivities = `SELECT ` + recordColumns + ` FROM (
 		SELECT a.place FROM journal a INDEXED BY journal_activity
-		WHERE a.user_id = ? AND a.seq < ? AND a.kind IN (2, 11, 13) AND a.kind = 11 ORDER BY a.seq DESC LIMIT ?
+		WHERE a.user_id = ? AND (a.at, a.seq) < (?, ?) AND a.kind IN (2, 11, 13) AND a.kind = 11 ORDER BY a.at DESC, a.seq DESC LIMIT ?
 		) page CROSS JOIN journal j ON j.place = page.place`
 	selectActivity = `SELECT ` + recordColumns + ` FROM journal j WHERE j.user_id = ? AND j.event_id = ?`
+	// timeFrom returns a time that all records from a seq on have reached, and none
+	// before it has passed. Index: journal_user.
+	timeFrom = `SELECT j.at FROM journal j WHERE j.user_id = ? AND j.seq >= ? ORDER BY j.seq LIMIT 1`
 )
 
 // maxActivityChunk bounds the payloads that are fetched at once when most of
@@ -26,13 +29,22 @@ const maxActivityChunk = 512
 
 // Events implements persistence.Activities. The chunks grow while little matches.
 func (db *DB) Events(ctx context.Context, id user.ID, before uint64, limit int, match func(*persistence.Record) bool) (persistence.ActivityPage, error) {
-	below := int64(math.MaxInt64)
+	at, below := int64(math.MaxInt64), int64(math.MaxInt64)
 	if before > 0 {
 		below = clamp(before)
 	}
 	var page persistence.ActivityPage
 	err := db.readers.get(ctx, func(ctx context.Context, c *conn) error {
 		return c.read(ctx, func() error {
+			if before > 0 {
+				err := c.query(ctx, timeFrom, func(row []driver.Value) error {
+					at = integer(row[0])
+					return nil
+				}, int64(id), below) //nolint:gosec // ids fit
+				if err != nil {
+					return err
+				}
+			}
 			chunk := limit
 			for scanned := 0; scanned < persistence.MaxActivityScan && len(page.Records) < limit; {
 				rows := 0
@@ -42,12 +54,12 @@ func (db *DB) Events(ctx context.Context, id user.ID, before uint64, limit int, 
 						return nil // the rest of the chunk is for the next page
 					}
 					r := scanRecord(row)
-					below = int64(r.Seq) //nolint:gosec // stored as one
+					at, below = r.At.UnixMicro(), int64(r.Seq) //nolint:gosec // stored as one
 					if match == nil || match(&r) {
 						page.Records = append(page.Records, r)
 					}
 					return nil
-				}, int64(id), below, int64(chunk)) //nolint:gosec // ids fit
+				}, int64(id), at, below, int64(chunk)) //nolint:gosec // ids fit
 				if err != nil {
 					return err //nolint:wrapcheck // wrapped below, with the key
 				}
@@ -57,7 +69,7 @@ func (db *DB) Events(ctx context.Context, id user.ID, before uint64, limit int, 
 				scanned += rows
 				chunk = min(2*chunk, maxActivityChunk)
 			}
-			return goesOn(ctx, c, &page, id, below)
+			return goesOn(ctx, c, &page, id, at, below)
 		})
 	})
 	if err != nil {
@@ -67,14 +79,14 @@ func (db *DB) Events(ctx context.Context, id user.ID, before uint64, limit int, 
 }
 
 const hasActivities = `SELECT 1 FROM journal a INDEXED BY journal_activity
-	WHERE a.user_id = ? AND a.seq < ? AND a.kind IN (2, 11, 13) AND a.kind = 11 LIMIT 1`
+	WHERE a.user_id = ? AND (a.at, a.seq) < (?, ?) AND a.kind IN (2, 11, 13) AND a.kind = 11 LIMIT 1`
 
 // goesOn sets where to go on, if anything is left below.
-func goesOn(ctx context.Context, c *conn, page *persistence.ActivityPage, id user.ID, below int64) error {
+func goesOn(ctx context.Context, c *conn, page *persistence.ActivityPage, id user.ID, at, below int64) error {
 	return c.query(ctx, hasActivities, func([]driver.Value) error {
 		page.Next = uint64(below) //nolint:gosec // a seq
 		return nil
-	}, int64(id), below) //nolint:gosec // ids fit
+	}, int64(id), at, below) //nolint:gosec // ids fit
 }
 
 // Event implements persistence.Activities. Index: journal_event.

@@ -202,9 +202,6 @@ func (db *DB) writeAccount(ctx context.Context, t *tx, turn *persistence.Turn) (
 	if _, err := t.exec(ctx, `DELETE FROM sessions WHERE user_id = ?`, id); err != nil {
 		return false, fmt.Errorf("delete the sessions: %w", err)
 	}
-	if _, err := t.exec(ctx, `DELETE FROM notifications_seen WHERE user_id = ?`, id); err != nil {
-		return false, fmt.Errorf("delete how far notifications were seen: %w", err)
-	}
 	return true, nil
 }
 

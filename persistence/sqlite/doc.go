@@ -10,10 +10,11 @@
 //     refuses it; the row of a user.
 //   - history.go: the rest of Journal. Loading, reading, snapshots, erasing.
 //   - directory.go, edges.go, activity.go, credentials.go, sessions.go, lanes.go, severings.go, audit.go,
-//     roster.go, broker.go, live.go: the other contracts.
+//     roster.go, broker.go, live.go, feed.go, feed_notifications.go: the other contracts.
 //   - bulk.go: Load, which writes a whole database at once.
 //   - search.go, search_words.go, search_migration.go: Search; its rows, which are
 //     rows of the turn; its table, filled for the users who are there.
+//   - edges_migration.go: the seqs of the edges that had none.
 //
 // Invariants:
 //

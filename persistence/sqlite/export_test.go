@@ -40,6 +40,15 @@ func HotStatements() map[string]string {
 		"update user":   updateUser,
 		"heads":         selectHeads,
 		"audited users": selectAudited,
+		"time from":     timeFrom,
+		"followed":      selectFollowed,
+		"authors":       selectAuthors,
+		"feed":          selectEvents,
+		"doings":        selectDoings,
+		"journal":       selectJournal,
+		"places":        selectPlaces,
+		"unread":        countUnread,
+		"mark seen":     markSeen,
 	}
 }
 

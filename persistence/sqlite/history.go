@@ -264,7 +264,10 @@ func (db *DB) EraseUser(ctx context.Context, id user.ID, limit int) (done bool, 
 			return err
 		}
 		done = n < int64(limit)
-		_, err = t.exec(ctx, `DELETE FROM snapshots WHERE user_id = ?`, int64(id)) //nolint:gosec // ids fit
+		if _, err = t.exec(ctx, `DELETE FROM snapshots WHERE user_id = ?`, int64(id)); err != nil { //nolint:gosec // ids fit
+			return err
+		}
+		_, err = t.exec(ctx, `DELETE FROM notifications_seen WHERE user_id = ?`, int64(id)) //nolint:gosec // ids fit
 		return err
 	})
 	if err != nil {

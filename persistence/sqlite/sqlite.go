@@ -76,14 +76,16 @@ type DB struct {
 }
 
 var (
-	_ persistence.Journal      = (*DB)(nil)
-	_ persistence.Lanes        = (*DB)(nil)
-	_ persistence.Directory    = (*DB)(nil)
-	_ persistence.Edges        = (*DB)(nil)
-	_ persistence.Credentials  = (*DB)(nil)
-	_ persistence.Audit        = (*DB)(nil)
-	_ persistence.Roster       = (*DB)(nil)
-	_ persistence.BrokerLedger = (*DB)(nil)
+	_ persistence.Journal       = (*DB)(nil)
+	_ persistence.Lanes         = (*DB)(nil)
+	_ persistence.Directory     = (*DB)(nil)
+	_ persistence.Edges         = (*DB)(nil)
+	_ persistence.Feeds         = (*DB)(nil)
+	_ persistence.Notifications = (*DB)(nil)
+	_ persistence.Credentials   = (*DB)(nil)
+	_ persistence.Audit         = (*DB)(nil)
+	_ persistence.Roster        = (*DB)(nil)
+	_ persistence.BrokerLedger  = (*DB)(nil)
 )
 
 // walPages is how much the log holds before it is moved into the database: the

@@ -8,7 +8,6 @@ import (
 	"kith/actors/user"
 	"kith/actors/usergrain"
 	"kith/persistence"
-	"kith/persistence/sqlite"
 )
 
 // published says which kinds of records go to which topic, as which type. A
@@ -56,12 +55,7 @@ type notice struct {
 func (s *storm) people() map[string]*person {
 	t := s.t
 	t.Helper()
-	db, err := sqlite.Open(t.Context(), sqlite.Config{Path: s.server.File("kith.db")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer closed(t, db.Close)
-	snapshot, err := db.Snapshot(t.Context())
+	snapshot, err := s.server.Audit().Snapshot(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

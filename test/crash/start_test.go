@@ -15,7 +15,11 @@ const watchTime = time.Millisecond
 // as if nothing had been.
 func TestKilledDuringTheFirstStartItStartsTheNextTime(t *testing.T) {
 	t.Parallel()
-	for _, file := range []string{"lock", "jwt-secret", "kith.db", "kith.db-wal", "admin.sock"} {
+	files := []string{"lock", "jwt-secret", "kith.db", "kith.db-wal", "admin.sock"}
+	if kithtest.Production() {
+		files = []string{"lock", "jwt-secret", "photos", "node-id", "broker", "admin.sock"}
+	}
+	for _, file := range files {
 		t.Run("when "+file+" appears", func(t *testing.T) {
 			s := kith.Launch(t, kithtest.Options{})
 			if !kithtest.Poll(t.Context(), watchTime, func() bool {

@@ -2,7 +2,6 @@ package e2e_test
 
 import (
 	"bytes"
-	"database/sql"
 	"encoding/base64"
 	"fmt"
 	"image"
@@ -64,18 +63,7 @@ func (j *john) notes() map[string]func() {
 	// archived returns a column of John's row among the deleted.
 	archived := func(column string) string {
 		t.Helper()
-		db, err := sql.Open("sqlite", "file:"+j.File("kith.db"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		var value string
-		if err := db.QueryRowContext(t.Context(), "SELECT "+column+" FROM deleted_users WHERE username = 'johndoe'").Scan(&value); err != nil {
-			t.Error(err)
-		}
-		if err := db.Close(); err != nil {
-			t.Fatal(err)
-		}
-		return value
+		return j.Ask("SELECT " + column + " FROM deleted_users WHERE username = 'johndoe'")
 	}
 	// sixteen makes a list that is worth shuffling.
 	sixteen := func() {

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"sync"
 	"syscall"
 	"testing"
@@ -35,6 +36,8 @@ type Options struct {
 	Env []string
 	// Args are the command and its flags; none means serve.
 	Args []string
+	// Embedded keeps the server on the embedded stores whatever the run is on.
+	Embedded bool
 }
 
 // Server is a `kith serve` on one data dir, through all its restarts. Starting
@@ -44,6 +47,7 @@ type Server struct {
 	binary  Binary
 	dataDir string
 	env     []string
+	stores  []string // the settings among env that say where the data is
 	args    []string
 	http    *http.Client
 	out     *output // standard error, of all runs
@@ -91,7 +95,10 @@ func (b Binary) Launch(tb testing.TB, o Options) *Server {
 		// All clients of a test have one address.
 		"KITH_LIMIT_AVAILABILITY=off", "KITH_LIMIT_REGISTER=off", "KITH_LIMIT_LOGIN=off", "KITH_LIMIT_USER=off", "KITH_LIMIT_EVENTS=off",
 	})
-	s.env = append(s.env, o.Env...)
+	if !o.Embedded {
+		s.stores = Stores(tb, s.dataDir)
+	}
+	s.env = slices.Concat(s.env, s.stores, o.Env)
 	tb.Cleanup(s.cleanup)
 	s.Launch()
 	return s
@@ -239,7 +246,7 @@ func (s *Server) Ended() <-chan struct{} { return s.current().ended }
 // Command runs a command on the server's data dir, whether it runs or not.
 func (s *Server) Command(args ...string) Result {
 	s.tb.Helper()
-	return s.binary.Run(s.tb, []string{"KITH_DATA_DIR=" + s.dataDir}, args...)
+	return s.binary.Run(s.tb, append([]string{"KITH_DATA_DIR=" + s.dataDir}, s.stores...), args...)
 }
 
 // Kill ends the server with SIGKILL and waits until it is gone.

@@ -22,37 +22,56 @@ import (
 	"kith/actors/cluster"
 	"kith/actors/user"
 	"kith/actors/usergrain"
-	"kith/persistence"
 	"kith/persistence/lanes"
 	"kith/persistence/memory"
-	"kith/persistence/sqlite"
 )
 
 // activatorJob is what the process that activates is told.
 type activatorJob struct {
-	Database string
+	At       place
+	Postgres int     // the process of its server, whose CPU counts too; 0: there is none
 	First    user.ID // of Users consecutive ids
 	Users    int
 	Profile  string // where profiles go, without their ending; "" for none
 }
 
+// databaseCPU returns what PostgreSQL has used, if there is one.
+func (j *activatorJob) databaseCPU() (time.Duration, error) {
+	if j.Postgres == 0 {
+		return 0, nil
+	}
+	return treeCPU(j.Postgres)
+}
+
 // activated is what it found.
 type activated struct {
 	Users         int
-	Elapsed, CPU  time.Duration
+	Elapsed       time.Duration
+	CPU, Database time.Duration // of the process, and of PostgreSQL
 	Before, After memoryUse
 }
 
 type memoryUse struct{ RSS, Heap int64 }
 
 func (a *activated) rate() float64 { return float64(a.Users) / a.Elapsed.Seconds() }
-func (a *activated) each() float64 { return float64(a.CPU.Microseconds()) / float64(a.Users) }
+func (a *activated) each() float64 {
+	return float64((a.CPU + a.Database).Microseconds()) / float64(a.Users)
+}
 func (a *activated) rss() float64  { return float64(a.After.RSS-a.Before.RSS) / float64(a.Users) }
 func (a *activated) heap() float64 { return float64(a.After.Heap-a.Before.Heap) / float64(a.Users) }
 
+// costs says what an activation costs.
+func (a *activated) costs() string {
+	if a.Database == 0 {
+		return fmt.Sprintf("%.0f µs", a.each())
+	}
+	of := func(d time.Duration) float64 { return float64(d.Microseconds()) / float64(a.Users) }
+	return fmt.Sprintf("%.0f µs: process %.0f + PostgreSQL %.0f", a.each(), of(a.CPU), of(a.Database))
+}
+
 // String implements fmt.Stringer.
 func (a *activated) String() string {
-	return fmt.Sprintf("%.0f/s, CPU %.0f µs; an idle user: RSS %.2f KB, heap %.2f KB", a.rate(), a.each(), a.rss()/1024, a.heap()/1024)
+	return fmt.Sprintf("%.0f/s, CPU %s; an idle user: RSS %.2f KB, heap %.2f KB", a.rate(), a.costs(), a.rss()/1024, a.heap()/1024)
 }
 
 const (
@@ -70,9 +89,9 @@ func activate(ctx context.Context, in io.Reader, out io.Writer) (err error) {
 	if err := json.NewDecoder(in).Decode(&j); err != nil {
 		return fmt.Errorf("read the job: %w", err)
 	}
-	db, err := sqlite.Open(ctx, sqlite.Config{Path: j.Database, CacheBytes: activatorCache})
+	db, err := j.At.open(ctx, activatorCache)
 	if err != nil {
-		return fmt.Errorf("open the database: %w", err)
+		return err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
 	g, err := startGrains(ctx, db)
@@ -97,10 +116,18 @@ func activate(ctx context.Context, in io.Reader, out io.Writer) (err error) {
 		return err
 	}
 	cpu, start := ownCPU(), time.Now()
+	database, err := j.databaseCPU()
+	if err != nil {
+		return err
+	}
 	if err := g.activateAll(ctx, j.First+user.ID(warm), a.Users); err != nil { //nolint:gosec // not negative
 		return err
 	}
 	a.Elapsed, a.CPU = time.Since(start), ownCPU()-cpu
+	if a.Database, err = j.databaseCPU(); err != nil {
+		return err
+	}
+	a.Database -= database
 	if err := stopProfile(); err != nil {
 		return err
 	}
@@ -132,7 +159,7 @@ type grains struct {
 }
 
 // startGrains wires a node as kith serve does.
-func startGrains(ctx context.Context, db *sqlite.DB) (*grains, error) {
+func startGrains(ctx context.Context, db store) (*grains, error) {
 	logger := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	const lease = 10 * time.Second
 	owner, err := db.Acquire(ctx, fillNode, lease)
@@ -198,7 +225,7 @@ func (g *grains) activateAll(ctx context.Context, first user.ID, n int) error {
 }
 
 // readHistories loads histories of random users and forgets them.
-func readHistories(ctx context.Context, db *sqlite.DB, j activatorJob) error {
+func readHistories(ctx context.Context, db store, j activatorJob) error {
 	const batch, most = 512, 40
 	return each(ctx, runtime.NumCPU(), min(j.Users/batch+1, most), func(i int) error {
 		rng := mathrand.New(mathrand.NewPCG(3, uint64(i))) //nolint:gosec // must be the same every time
@@ -206,7 +233,7 @@ func readHistories(ctx context.Context, db *sqlite.DB, j activatorJob) error {
 		for k := range ids {
 			ids[k] = j.First + user.ID(rng.IntN(j.Users)) //nolint:gosec // not negative
 		}
-		_, err := persistence.Journal(db).Load(ctx, ids)
+		_, err := db.Load(ctx, ids)
 		return err //nolint:wrapcheck // says it all
 	})
 }

@@ -22,18 +22,41 @@ import (
 // baselineConfig is what the baseline's process is told.
 type baselineConfig struct {
 	Addr     string
-	Database string // path of a file that fillBaseline made
+	Database string // path of a file that fillBaseline made; "": PostgreSQL
+	URL      string // of PostgreSQL
+	Schema   string // of the tables there
+	Conns    int    // to PostgreSQL
 	Secret   []byte
 }
 
 // baseline is what Kith is compared with: a plain handler on net/http, SQLite
-// through database/sql with prepared statements, tokens by golang-jwt, answers by
-// encoding/json. It does what a careful service of that kind does, and nothing
-// that would hold it up: no router, no middleware, no metrics, no log.
+// through database/sql or PostgreSQL through pgx, with prepared statements, tokens
+// by golang-jwt, answers by encoding/json. It does what a careful service of that
+// kind does, and nothing that would hold it up: no router, no middleware, no
+// metrics, no log.
 type baseline struct {
-	store  *baselineStore
+	store  bareStore
 	secret []byte
 	parser *jwt.Parser
+}
+
+// bareStore is the database of a baseline.
+type bareStore interface {
+	// lookup returns the id of the caller, the user who bears a name, and whether
+	// the caller follows them; sql.ErrNoRows when one of them does not exist.
+	lookup(ctx context.Context, caller user.UID, username string) (id user.ID, c user.Card, following bool, err error)
+	exists(ctx context.Context, uid user.UID) (bool, error)
+	// follow inserts the edge and counts it on both sides in one transaction, and
+	// reports whether it is new. target gets its new counters.
+	follow(ctx context.Context, caller user.ID, target *user.Card) (created bool, err error)
+	close() error
+}
+
+func (c *baselineConfig) open(ctx context.Context) (bareStore, error) {
+	if c.Database == "" {
+		return openBarePostgres(ctx, c)
+	}
+	return openBaseline(ctx, c.Database)
 }
 
 // serveBaseline is the baseline's process: it serves until ctx ends.
@@ -42,7 +65,7 @@ func serveBaseline(ctx context.Context, in io.Reader) (err error) {
 	if err := json.NewDecoder(in).Decode(&cfg); err != nil {
 		return fmt.Errorf("read the configuration: %w", err)
 	}
-	store, err := openBaseline(ctx, cfg.Database)
+	store, err := cfg.open(ctx)
 	if err != nil {
 		return err
 	}

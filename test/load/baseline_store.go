@@ -94,8 +94,7 @@ func openSQL(dsn string, conns int) (*sql.DB, error) {
 
 func (s *baselineStore) close() error { return errors.Join(s.writes.Close(), s.reads.Close()) }
 
-// lookup returns the id of the caller, the user who bears a name, and whether the
-// caller follows them; sql.ErrNoRows when one of them does not exist.
+// lookup implements bareStore.
 func (s *baselineStore) lookup(ctx context.Context, caller user.UID, username string) (id user.ID, c user.Card, following bool, err error) {
 	var (
 		uid              []byte
@@ -111,6 +110,7 @@ func (s *baselineStore) lookup(ctx context.Context, caller user.UID, username st
 	return id, c, following, nil
 }
 
+// exists implements bareStore.
 func (s *baselineStore) exists(ctx context.Context, uid user.UID) (bool, error) {
 	var found bool
 	if err := s.existsUser.QueryRowContext(ctx, uid[:]).Scan(&found); err != nil {
@@ -119,8 +119,7 @@ func (s *baselineStore) exists(ctx context.Context, uid user.UID) (bool, error) 
 	return found, nil
 }
 
-// follow inserts the edge and counts it on both sides in one transaction, and
-// reports whether it is new. target gets its new counters.
+// follow implements bareStore.
 func (s *baselineStore) follow(ctx context.Context, caller user.ID, target *user.Card) (created bool, err error) {
 	tx, err := s.writes.BeginTx(ctx, nil)
 	if err != nil {

@@ -13,7 +13,6 @@ import (
 	"kith/actors/user"
 	"kith/actors/usergrain"
 	"kith/persistence"
-	"kith/persistence/sqlite"
 )
 
 const (
@@ -27,7 +26,7 @@ const (
 // with the core, so that what is stored is what the same commands would have
 // left: journals, rows, edges on both sides, marks.
 type filler struct {
-	db     *sqlite.DB
+	db     store
 	node   persistence.Node
 	people *population
 	states []user.State
@@ -40,8 +39,8 @@ func fillSteps(p *population) int { return 2 * len(p.People) }
 
 // fill writes people into a new database and gives them ids. It calls step with
 // how much was done. It returns the states, for saveSnapshots.
-func fill(ctx context.Context, path string, people *population, step func(n int)) (states []user.State, err error) {
-	db, err := sqlite.Open(ctx, sqlite.Config{Path: path})
+func fill(ctx context.Context, at place, people *population, step func(n int)) (states []user.State, err error) {
+	db, err := at.open(ctx, 0)
 	if err != nil {
 		return nil, fmt.Errorf("fill: %w", err)
 	}
@@ -87,7 +86,7 @@ func (f *filler) claimNames(ctx context.Context) error {
 }
 
 // saveSessions stores the sessions of those who have one.
-func (p *population) saveSessions(ctx context.Context, db *sqlite.DB) error {
+func (p *population) saveSessions(ctx context.Context, db store) error {
 	return each(ctx, fillWorkers, p.Active, func(k int) error {
 		u := &p.People[p.active(k)]
 		if u.Token == "" {
@@ -208,8 +207,8 @@ func (f *filler) mark(ctx context.Context) error {
 }
 
 // saveSnapshots stores a snapshot of every state, as passivation would.
-func saveSnapshots(ctx context.Context, path string, states []user.State) (err error) {
-	db, err := sqlite.Open(ctx, sqlite.Config{Path: path})
+func saveSnapshots(ctx context.Context, at place, states []user.State) (err error) {
+	db, err := at.open(ctx, 0)
 	if err != nil {
 		return fmt.Errorf("save snapshots: %w", err)
 	}

@@ -36,10 +36,7 @@ func (b *bench) measureFollows(ctx context.Context, r *rig) error {
 		if err != nil {
 			return err
 		}
-		spread := job{
-			Kind: loadFollow, Connections: followConns, Duration: b.lasting(followTime), Seed: 1, Reserved: stars,
-			Count: min(int(followLimit*b.lasting(followTime).Seconds()), len(r.people.People)*8),
-		}
+		spread := b.spread(r, followConns)
 		p, err := base.round(ctx, spread)
 		if err != nil {
 			return err

@@ -2,149 +2,106 @@ package main
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
-	"net/url"
 	"os"
 	"path/filepath"
 	"time"
 )
 
-const (
-	rigUsers  = 10_000
-	rigDegree = 20 // how many each of them follows at first
-	// stars are users who are followed only when everybody does.
-	stars = 8
+const dataDir = "kith"
 
-	dataDir = "kith"
-)
+// setup is what a server runs on.
+type setup struct {
+	dir    string // where logs go
+	saved  string // path of the saved population
+	at     place
+	stores *stores // whose CPU counts too; nil: there are none
+	cached bool    // cards are in Redis
+	secret []byte
+}
 
-// server is a running server and its database.
+// server is a running server and a look into its database.
 type server struct {
 	*process
-	addr     string
-	ops      string // "" for the baseline
-	database string // path
-	people   string // path of the saved population
-	counters *sql.DB
-	began    time.Time
-	ready    time.Duration // how long that took
-}
+	setup
 
-// rig is the two servers, filled with the same people.
-type rig struct {
-	kith, baseline *server
-	people         *population
-	path           string // of the saved population
-	dir            string
-	stopped        bool
-}
-
-// startRig fills two databases and starts the servers on them.
-func (b *bench) startRig(ctx context.Context) (r *rig, err error) {
-	r = &rig{dir: filepath.Join(b.dir, "servers"), path: filepath.Join(b.dir, "people")}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, r.stop())
-		}
-	}()
-	data := filepath.Join(r.dir, dataDir)
-	if err := os.MkdirAll(data, 0o700); err != nil {
-		return nil, fmt.Errorf("make the data dir: %w", err)
-	}
-	secret, err := newSecret()
-	if err != nil {
-		return nil, err
-	}
-	if r.people, err = newPopulation(b.scaled(rigUsers, 500), rigDegree, 1); err != nil {
-		return nil, err
-	}
-	if err := r.people.logIn(secret); err != nil {
-		return nil, err
-	}
-	b.say("filling both databases with %d users", len(r.people.People))
-	kithDB, baselineDB := filepath.Join(data, "kith.db"), filepath.Join(r.dir, "baseline.db")
-	bar := b.bar(fillSteps(r.people), "filling")
-	if _, err := fill(ctx, kithDB, r.people, func(n int) { _ = bar.Add(n) }); err != nil {
-		return nil, err
-	}
-	if err := fillBaseline(ctx, baselineDB, r.people); err != nil {
-		return nil, err
-	}
-	if err := r.people.save(r.path); err != nil {
-		return nil, err
-	}
-	addrs, err := freeAddrs(ctx, 3)
-	if err != nil {
-		return nil, err
-	}
-	if r.kith, err = b.startKith(ctx, r.dir, r.path, secret, addrs[0], addrs[1]); err != nil {
-		return r, err
-	}
-	if r.baseline, err = startBaseline(ctx, r.dir, r.path, baselineConfig{Addr: addrs[2], Database: baselineDB, Secret: secret}); err != nil {
-		return r, err
-	}
-	return r, nil
+	addr   string
+	ops    string // "" for the baseline
+	reader reader
+	began  time.Time
+	ready  time.Duration // how long that took
 }
 
 // startKith starts kith on a data dir that was filled with the people saved at a
 // path.
-func (b *bench) startKith(ctx context.Context, dir, people string, secret []byte, addr, ops string) (*server, error) {
-	data := filepath.Join(dir, dataDir)
-	env := []string{
-		"KITH_DATA_DIR=" + data, "KITH_HTTP_ADDR=" + addr, "KITH_OPS_ADDR=" + ops, "KITH_JWT_SECRET=" + string(secret), "KITH_LOG_LEVEL=warn",
-		"KITH_KAFKA_LISTEN=127.0.0.1:0",
-		// What limits an abuser would limit the measurement.
-		"KITH_LIMIT_AVAILABILITY=off", "KITH_LIMIT_REGISTER=off", "KITH_LIMIT_LOGIN=off", "KITH_LIMIT_USER=off", "KITH_LIMIT_EVENTS=off",
-	}
-	began := time.Now()
-	p, err := start(ctx, command{name: "kith", path: b.kith, args: []string{"serve"}, env: env, dir: dir})
+func (b *bench) startKith(ctx context.Context, on *setup) (*server, error) {
+	addrs, err := freeAddrs(ctx, 2)
 	if err != nil {
 		return nil, err
 	}
-	s := &server{process: p, addr: addr, ops: ops, people: people, database: filepath.Join(data, "kith.db"), began: began}
-	return s, s.open(ctx, "http://"+addr+"/readyz")
+	env := append(on.at.env(),
+		"KITH_HTTP_ADDR="+addrs[0], "KITH_OPS_ADDR="+addrs[1], "KITH_JWT_SECRET="+string(on.secret), "KITH_LOG_LEVEL=warn",
+		"KITH_KAFKA_LISTEN=127.0.0.1:0",
+		// What limits an abuser would limit the measurement.
+		"KITH_LIMIT_AVAILABILITY=off", "KITH_LIMIT_REGISTER=off", "KITH_LIMIT_LOGIN=off", "KITH_LIMIT_USER=off", "KITH_LIMIT_EVENTS=off",
+	)
+	if on.cached {
+		env = append(env, "KITH_REDIS_URL="+on.stores.redis.URL())
+	}
+	began := time.Now()
+	p, err := start(ctx, command{name: "kith", path: b.kith, args: []string{"serve"}, env: env, dir: on.dir})
+	if err != nil {
+		return nil, err
+	}
+	s := &server{process: p, setup: *on, addr: addrs[0], ops: addrs[1], began: began}
+	if err := s.await(ctx); err != nil {
+		return s, err
+	}
+	s.reader, err = on.at.read(ctx)
+	return s, err
 }
 
-func startBaseline(ctx context.Context, dir, people string, cfg baselineConfig) (*server, error) {
+// startBaseline starts the baseline on what cfg says, at an address that it is
+// given here.
+func startBaseline(ctx context.Context, on *setup, cfg baselineConfig) (*server, error) {
+	addrs, err := freeAddrs(ctx, 1)
+	if err != nil {
+		return nil, err
+	}
 	self, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("find ourselves: %w", err)
 	}
 	began := time.Now()
-	p, err := start(ctx, command{name: "baseline", path: self, args: []string{roleBaseline}, dir: dir})
+	p, err := start(ctx, command{name: "baseline", path: self, args: []string{roleBaseline}, dir: on.dir})
 	if err != nil {
 		return nil, err
 	}
-	s := &server{process: p, addr: cfg.Addr, database: cfg.Database, people: people, began: began}
+	s := &server{process: p, setup: *on, addr: addrs[0], began: began}
+	s.cached = false
+	cfg.Addr, cfg.Secret = s.addr, on.secret
 	if err := p.send(cfg); err != nil {
 		return s, err
 	}
-	return s, s.open(ctx, "http://"+cfg.Addr+"/readyz")
+	if err := s.await(ctx); err != nil {
+		return s, err
+	}
+	if cfg.Database != "" {
+		s.reader, err = readSQLite(cfg.Database)
+	} else {
+		s.reader, err = readPostgres(ctx, cfg.URL, cfg.Schema)
+	}
+	return s, err
 }
 
-// open waits for the server and opens its database for reading.
-func (s *server) open(ctx context.Context, url string) error {
-	if err := s.answers(ctx, url); err != nil {
+// await waits for the server.
+func (s *server) await(ctx context.Context) error {
+	if err := s.answers(ctx, "http://"+s.addr+"/readyz"); err != nil {
 		return err
 	}
 	s.ready = time.Since(s.began)
-	return s.watch()
-}
-
-func (s *server) watch() (err error) {
-	s.counters, err = openSQL("file:"+(&url.URL{Path: s.database}).EscapedPath()+"?mode=ro&_pragma=busy_timeout(5000)", 1)
-	return err
-}
-
-// stop ends both servers. Again it does nothing.
-func (r *rig) stop() error {
-	if r.stopped {
-		return nil
-	}
-	r.stopped = true
-	return errors.Join(r.kith.end(), r.baseline.end())
+	return nil
 }
 
 // end stops a server that may not have been started.
@@ -153,8 +110,8 @@ func (s *server) end() error {
 		return nil
 	}
 	var err error
-	if s.counters != nil {
-		err = s.counters.Close()
+	if s.reader != nil {
+		err = s.reader.close()
 	}
 	return errors.Join(err, s.stop())
 }
@@ -162,7 +119,7 @@ func (s *server) end() error {
 // sums returns how many follows have committed on the side of those who follow,
 // and on the side of those who are followed. Both servers name the columns so.
 func (s *server) sums(ctx context.Context) (following, followers int, err error) {
-	err = s.counters.QueryRowContext(ctx, `SELECT coalesce(sum(following), 0), coalesce(sum(followers), 0) FROM users`).Scan(&following, &followers)
+	err = s.reader.row(ctx, `SELECT CAST(coalesce(sum(following), 0) AS bigint), CAST(coalesce(sum(followers), 0) AS bigint) FROM users`, &following, &followers)
 	if err != nil {
 		return 0, 0, fmt.Errorf("read the counters of %s: %w", s.name, err)
 	}
@@ -201,28 +158,42 @@ func (s *server) settled(ctx context.Context, follows int) error {
 	}
 }
 
-// sample is one round on one server.
-type sample struct {
-	outcome
-	cpu  time.Duration // of the server
-	took time.Duration // until all effects of it had committed
+// quiet waits until nothing that has committed lies before a tail of kith, so that
+// what it costs is in the round that caused it.
+func (s *server) quiet(ctx context.Context) error {
+	if s.ops == "" {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, settleTimeout)
+	defer cancel()
+	pace := time.NewTicker(4 * settlePace)
+	defer pace.Stop()
+	for {
+		body, err := get(ctx, "http://"+s.ops+"/metrics")
+		if err != nil {
+			return err
+		}
+		lag := total(body, "kith_tail_lag_records{")
+		if lag == 0 {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%s: %.0f records lie before its tails: %w", s.name, lag, ctx.Err())
+		case <-pace.C:
+		}
+	}
 }
-
-// each returns the CPU per operation, in µs.
-func (s *sample) each() float64 { return float64(s.cpu.Microseconds()) / float64(s.Done) }
-
-// rate returns the operations a second, effects included.
-func (s *sample) rate() float64 { return float64(s.Done) / s.took.Seconds() }
 
 // load runs a job against the server. after, which may be nil, returns when the
 // effects of what was done have committed.
 func (s *server) load(ctx context.Context, j job, after func(done int) error) (sample, error) {
-	j.Addr, j.People = s.addr, s.people
+	j.Addr, j.People = s.addr, s.saved
 	g, err := startGenerator(ctx, filepath.Dir(s.log), j)
 	if err != nil {
 		return sample{}, err
 	}
-	before, err := s.cpu()
+	before, err := s.usage(ctx)
 	if err != nil {
 		return sample{}, errors.Join(err, g.abandon())
 	}
@@ -241,6 +212,11 @@ func (s *server) load(ctx context.Context, j job, after func(done int) error) (s
 		}
 		took = time.Since(start)
 	}
-	used, err := s.cpu()
-	return sample{outcome: o, cpu: used - before, took: took}, err
+	if j.writes() {
+		if err := s.quiet(ctx); err != nil {
+			return sample{}, err
+		}
+	}
+	used, err := s.usage(ctx)
+	return sample{outcome: o, usage: used.minus(before), took: took}, err
 }

@@ -19,8 +19,15 @@ const (
 	lookupGoal    = 0.5 // of the baseline's CPU
 )
 
+// lookupCase is what lookups are measured on.
+type lookupCase struct {
+	profile string  // what the profiles are called
+	against string  // what kith is compared with
+	goal    float64 // of the baseline's CPU
+}
+
 // measureLookups saturates GET /users/{username} on both servers in turn.
-func (b *bench) measureLookups(ctx context.Context, r *rig) error {
+func (b *bench) measureLookups(ctx context.Context, r *rig, on lookupCase) error {
 	if err := r.sameAnswers(ctx); err != nil {
 		return err
 	}
@@ -34,7 +41,7 @@ func (b *bench) measureLookups(ctx context.Context, r *rig) error {
 		}
 		stopProfile := func() error { return nil }
 		if round == 1 {
-			stopProfile = b.profile(ctx, r.kith, phaseLookup, j.Duration)
+			stopProfile = b.profile(ctx, r.kith, on.profile, j.Duration)
 		}
 		k, err := r.kith.load(ctx, j, nil)
 		if err != nil {
@@ -47,15 +54,16 @@ func (b *bench) measureLookups(ctx context.Context, r *rig) error {
 			continue // warms up
 		}
 		plain, kith = append(plain, p), append(kith, k)
-		b.say("lookup %d/%d: baseline %.1f µs, %.0f/s; kith %.1f µs, %.0f/s", round, lookupRounds, p.each(), p.rate(), k.each(), k.rate())
+		b.say(on.profile+" %d/%d: baseline %.1f µs, %.0f/s; kith %.1f µs, %.0f/s", round, lookupRounds, p.each(), p.rate(), k.each(), k.rate())
 	}
 	base, own := median(plain, (*sample).each), median(kith, (*sample).each)
 	b.report.add(
-		fmt.Sprintf("`GET /users/{username}`, %d connections: CPU per request ≤ %.2f × bare net/http and SQLite", lookupConns, lookupGoal),
+		fmt.Sprintf("`GET /users/{username}`, %d connections: CPU per request ≤ %.2f × %s", lookupConns, on.goal, on.against),
 		fmt.Sprintf("%.2f × (%.1f of %.1f µs; %s/s, bare %s/s; p99 %s, bare %s)", own/base, own, base,
 			thousands(median(kith, (*sample).rate)), thousands(median(plain, (*sample).rate)),
 			milliseconds(merged(kith).quantile(.99)), milliseconds(merged(plain).quantile(.99))),
-		met(own/base <= lookupGoal))
+		met(own/base <= on.goal))
+	b.report.addParts(kith, plain, "bare")
 	return nil
 }
 

@@ -15,6 +15,7 @@ type machine struct {
 	CPU    string
 	Cores  int
 	Memory string
+	Load   string // of the last minute when the run began
 	Kernel string
 	Go     string
 	Fsync  float64 // writes of 4 KiB, each followed by fsync, a second
@@ -27,10 +28,13 @@ func lookAround(dir string) (machine, error) {
 		Cores:  runtime.NumCPU(),
 		Memory: field("/proc/meminfo", "MemTotal"),
 		Go:     runtime.Version() + " " + runtime.GOOS + "/" + runtime.GOARCH,
-		Kernel: "unknown",
+		Kernel: "unknown", Load: "unknown",
 	}
 	if b, err := os.ReadFile("/proc/sys/kernel/osrelease"); err == nil {
 		m.Kernel = strings.TrimSpace(string(b))
+	}
+	if b, err := os.ReadFile("/proc/loadavg"); err == nil {
+		m.Load, _, _ = strings.Cut(string(b), " ")
 	}
 	var err error
 	m.Fsync, err = fsyncRate(dir, fsyncTime)

@@ -67,6 +67,30 @@ func TestPopulationIsLoadedAsItWasSaved(t *testing.T) {
 	}
 }
 
+// checkVerifies checks that a database holds so many users and edges, and that
+// Verify finds nothing to say and nothing on its way.
+func checkVerifies(t *testing.T, at place, users, edges int) {
+	t.Helper()
+	db, err := at.open(t.Context(), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	audited, ok := db.(persistence.Audit)
+	if !ok {
+		t.Fatal("the database cannot be verified")
+	}
+	report, err := usergrain.Verify(t.Context(), audited, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if report.Users != users || report.Edges != edges || report.Differences+report.Behind+report.Parked+report.Severings > 0 {
+		t.Errorf("verify: %+v", report)
+	}
+	if err := db.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 // What fill writes is what the commands would have left: Verify finds nothing to
 // say and nothing on its way, also with snapshots.
 func TestFilledDatabaseVerifies(t *testing.T) {
@@ -75,19 +99,19 @@ func TestFilledDatabaseVerifies(t *testing.T) {
 	if err := p.logIn(make([]byte, 32)); err != nil {
 		t.Fatal(err)
 	}
-	path := filepath.Join(t.TempDir(), "kith.db")
+	at := place{Dir: t.TempDir()}
 	steps := 0
-	states, err := fill(t.Context(), path, p, func(n int) { steps += n })
+	states, err := fill(t.Context(), at, p, func(n int) { steps += n })
 	if err != nil {
 		t.Fatal(err)
 	}
 	if steps != fillSteps(p) {
 		t.Errorf("%d steps, want %d", steps, fillSteps(p))
 	}
-	if err := saveSnapshots(t.Context(), path, states); err != nil {
+	if err := saveSnapshots(t.Context(), at, states); err != nil {
 		t.Fatal(err)
 	}
-	db, err := sqlite.Open(t.Context(), sqlite.Config{Path: path})
+	db, err := sqlite.Open(t.Context(), sqlite.Config{Path: at.file()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,13 +120,7 @@ func TestFilledDatabaseVerifies(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	report, err := usergrain.Verify(t.Context(), db, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if report.Users != 100 || report.Edges != 600 || report.Differences+report.Behind+report.Parked+report.Severings > 0 {
-		t.Errorf("verify: %+v", report)
-	}
+	checkVerifies(t, at, 100, 600)
 	accounts, err := db.Accounts(t.Context(), []user.ID{p.People[42].ID})
 	if err != nil {
 		t.Fatal(err)

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -100,28 +99,8 @@ func (p *process) stop() error {
 	}
 }
 
-// userHz is the unit of CPU times in /proc on every Linux.
-const userHz = 100
-
 // cpu returns the user and system time that the child has used.
-func (p *process) cpu() (time.Duration, error) {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
-	if err != nil {
-		return 0, fmt.Errorf("CPU time of %s: %w", p.name, err)
-	}
-	// The name in parentheses may hold spaces; utime and stime are fields 14 and
-	// 15 of proc(5), the name is field 2.
-	fields := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))
-	if len(fields) < 13 {
-		return 0, fmt.Errorf("CPU time of %s: %q has too few fields", p.name, b)
-	}
-	user, err1 := strconv.ParseInt(fields[11], 10, 64)
-	system, err2 := strconv.ParseInt(fields[12], 10, 64)
-	if err := errors.Join(err1, err2); err != nil {
-		return 0, fmt.Errorf("CPU time of %s: %w", p.name, err)
-	}
-	return time.Duration(user+system) * (time.Second / userHz), nil
-}
+func (p *process) cpu() (time.Duration, error) { return processCPU(p.cmd.Process.Pid) }
 
 // rss returns how much memory the child has, in bytes.
 func (p *process) rss() (int64, error) {

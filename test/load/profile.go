@@ -8,7 +8,10 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/pprof"
+	"strings"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 )
 
 // profile fetches a CPU profile of kith, for about as long as a round lasts, when
@@ -17,6 +20,7 @@ func (b *bench) profile(ctx context.Context, s *server, name string, d time.Dura
 	if b.profileDir == "" {
 		return func() error { return nil }
 	}
+	statements := b.countStatements(ctx, s, name)
 	done := make(chan error, 1)
 	go func() {
 		url := fmt.Sprintf("http://%s/debug/pprof/profile?seconds=%d", s.ops, max(1, int(math.Round(d.Seconds()))))
@@ -30,7 +34,40 @@ func (b *bench) profile(ctx context.Context, s *server, name string, d time.Dura
 		if err := <-done; err != nil {
 			return fmt.Errorf("profile kith: %w", err)
 		}
-		return nil
+		return statements()
+	}
+}
+
+// countStatements has PostgreSQL count its statements from now on. The function
+// that it returns writes what they were and took beside the profile.
+func (b *bench) countStatements(ctx context.Context, s *server, name string) (write func() error) {
+	if s.stores == nil {
+		return func() error { return nil }
+	}
+	err := s.stores.with(ctx, func(conn *pgx.Conn) error {
+		_, err := conn.Exec(ctx, "SELECT pg_stat_statements_reset()")
+		return err //nolint:wrapcheck // wrapped below
+	})
+	return func() error {
+		if err != nil {
+			return fmt.Errorf("count statements: %w", err)
+		}
+		return s.stores.with(ctx, func(conn *pgx.Conn) error {
+			rows, err := conn.Query(ctx, `SELECT format('%s calls, %s rows, %s ms, %s ms of planning, %s bytes of log, %s full pages, %s blocks hit, %s read: %s',
+					calls, rows, round(total_exec_time), round(total_plan_time), wal_bytes, wal_fpi, shared_blks_hit, shared_blks_read, query)
+				FROM pg_stat_statements ORDER BY total_exec_time DESC LIMIT 20`)
+			if err != nil {
+				return fmt.Errorf("read the statements: %w", err)
+			}
+			lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
+			if err != nil {
+				return fmt.Errorf("read the statements: %w", err)
+			}
+			if err := os.WriteFile(filepath.Join(b.profileDir, name+"-statements.txt"), []byte(strings.Join(lines, "\n\n")+"\n"), 0o600); err != nil {
+				return fmt.Errorf("write the statements: %w", err)
+			}
+			return nil
+		})
 	}
 }
 

@@ -29,11 +29,11 @@ func (b *bench) measurePublish(ctx context.Context) (err error) {
 		return err
 	}
 	people.Active = 1
-	w, err := b.startWorld(ctx, phasePublish, people, []persistence.TailName{persistence.TailEffects})
+	w, err := b.startWorld(ctx, phasePublish, nil, people, []persistence.TailName{persistence.TailEffects})
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, w.end()) }()
+	defer func() { err = errors.Join(err, w.close()) }()
 	n := len(people.People)
 	records := float64(n * (1 + len(people.Offsets)))
 	goal := fmt.Sprintf("%s records published from a backlog into the embedded broker ≥ %s/s", thousands(records), thousands(publishGoal))
@@ -50,7 +50,7 @@ func (b *bench) measurePublish(ctx context.Context) (err error) {
 		return err
 	}
 	var kept float64
-	if err := w.counters.QueryRowContext(ctx, `SELECT coalesce(sum(pos), 0) FROM broker_ends`).Scan(&kept); err != nil {
+	if err := w.reader.row(ctx, `SELECT coalesce(sum(pos), 0) FROM broker_ends`, &kept); err != nil {
 		return fmt.Errorf("read where the broker's partitions end: %w", err)
 	}
 	if kept < records {
@@ -91,6 +91,19 @@ func (w *world) published(ctx context.Context, records float64) (time.Duration, 
 		case <-pace.C:
 		}
 	}
+}
+
+// total returns the sum of the series whose text begins so.
+func total(text []byte, prefix string) (sum float64) {
+	for s := bufio.NewScanner(bytes.NewReader(text)); s.Scan(); {
+		if line := s.Text(); strings.HasPrefix(line, prefix) {
+			value, err := strconv.ParseFloat(line[strings.LastIndexByte(line, ' ')+1:], 64)
+			if err == nil {
+				sum += value
+			}
+		}
+	}
+	return sum
 }
 
 // metric returns the value of a series in the text format of Prometheus.

@@ -38,6 +38,15 @@ func (j *job) source(p *population) (source, error) {
 	return nil, fmt.Errorf("there is no load of kind %q", j.Kind)
 }
 
+// writes reports whether a job changes what is stored.
+func (j *job) writes() bool {
+	switch j.Kind {
+	case loadFollow, loadStar, loadEvent, loadEvents, loadRegister, loadLogin:
+		return true
+	}
+	return false
+}
+
 // userAnswer is what of an answer with a user is checked.
 type userAnswer struct {
 	Status string `json:"status"`

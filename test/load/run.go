@@ -26,10 +26,20 @@ const (
 	phaseList       = "list"
 	phaseMillion    = "million"
 	phasePublish    = "publish"
+
+	// The same on PostgreSQL and Redis.
+	phaseLookupPostgres     = "lookup-pg"
+	phaseFollowPostgres     = "follow-pg"
+	phaseEventsPostgres     = "events-pg"
+	phaseActivationPostgres = "activation-pg"
+	phaseScalePostgres      = "scale-pg"
 )
 
 func phaseNames() []string {
-	return []string{phaseLookup, phaseFollow, phaseEvents, phaseAccount, phaseActivation, phaseList, phaseMillion, phasePublish}
+	return []string{
+		phaseLookup, phaseFollow, phaseEvents, phaseAccount, phaseActivation, phaseList, phaseMillion, phasePublish,
+		phaseLookupPostgres, phaseFollowPostgres, phaseEventsPostgres, phaseActivationPostgres, phaseScalePostgres,
+	}
 }
 
 // bench is one run.
@@ -74,17 +84,17 @@ func measure(ctx context.Context, o options) (err error) {
 }
 
 func (b *bench) phases(ctx context.Context) error {
-	if b.wants(phaseLookup) || b.wants(phaseFollow) || b.wants(phaseEvents) || b.wants(phaseAccount) {
+	if b.wants(phaseLookup, phaseFollow, phaseEvents, phaseAccount) {
 		if err := b.servers(ctx); err != nil {
 			return err
 		}
 	}
 	if b.wants(phaseActivation) {
-		if err := b.measureActivation(ctx); err != nil {
+		if err := b.measureActivation(ctx, phaseActivation, nil); err != nil {
 			return fmt.Errorf("phase %s: %w", phaseActivation, err)
 		}
 	}
-	if b.wants(phaseList) || b.wants(phaseMillion) {
+	if b.wants(phaseList, phaseMillion) {
 		if err := b.crowds(ctx); err != nil {
 			return err
 		}
@@ -94,12 +104,12 @@ func (b *bench) phases(ctx context.Context) error {
 			return fmt.Errorf("phase %s: %w", phasePublish, err)
 		}
 	}
-	return nil
+	return b.phasesPostgres(ctx)
 }
 
 // crowds runs the phases that are about how many users there are.
 func (b *bench) crowds(ctx context.Context) (err error) {
-	w, err := b.startWorlds(ctx, b.wants(phaseMillion))
+	w, err := b.startWorlds(ctx, false, b.wants(phaseMillion))
 	if err != nil {
 		return err
 	}
@@ -110,7 +120,7 @@ func (b *bench) crowds(ctx context.Context) (err error) {
 		}
 	}
 	if b.wants(phaseMillion) {
-		if err := b.measureMillion(ctx, w); err != nil {
+		if err := b.measureMillion(ctx, w, millionGoal); err != nil {
 			return fmt.Errorf("phase %s: %w", phaseMillion, err)
 		}
 	}
@@ -119,16 +129,24 @@ func (b *bench) crowds(ctx context.Context) (err error) {
 
 // servers runs the phases that ask servers.
 func (b *bench) servers(ctx context.Context) (err error) {
-	r, err := b.startRig(ctx)
+	r, err := b.newRig(ctx, "servers", nil)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, r.stop()) }()
+	if err := r.start(ctx, b, "", 0); err != nil {
+		return err
+	}
 	for _, phase := range []struct {
 		name string
 		run  func(context.Context, *rig) error
 	}{
-		{phaseLookup, b.measureLookups}, {phaseFollow, b.measureFollows}, {phaseEvents, b.measureEvents}, {phaseAccount, b.measureAccounts},
+		{phaseLookup, func(ctx context.Context, r *rig) error {
+			return b.measureLookups(ctx, r, lookupCase{phaseLookup, "bare net/http and SQLite", lookupGoal})
+		}},
+		{phaseFollow, b.measureFollows},
+		{phaseEvents, func(ctx context.Context, r *rig) error { return b.measureEvents(ctx, r, eventsGoal) }},
+		{phaseAccount, b.measureAccounts},
 	} {
 		if !b.wants(phase.name) {
 			continue
@@ -147,11 +165,12 @@ func (b *bench) servers(ctx context.Context) (err error) {
 // something mean nothing.
 func (b *bench) verify(ctx context.Context, r *rig) error {
 	b.say("verifying what kith stored")
-	c := exec.CommandContext(ctx, b.kith, "verify", "--data-dir", filepath.Dir(r.kith.database)) //nolint:gosec // what we built
+	c := exec.CommandContext(ctx, b.kith, "verify") //nolint:gosec // what we built
+	c.Env = append(os.Environ(), r.at.env()...)
 	if out, err := c.CombinedOutput(); err != nil {
 		return fmt.Errorf("kith verify: %w\n%s", err, out)
 	}
-	b.report.add("`kith verify` after all of the above", "no differences", met(true))
+	b.report.add("`kith verify`"+r.on()+" after all of the above", "no differences", met(true))
 	return nil
 }
 
@@ -166,7 +185,10 @@ func (b *bench) build(ctx context.Context) error {
 	return nil
 }
 
-func (b *bench) wants(phase string) bool { return len(b.only) == 0 || slices.Contains(b.only, phase) }
+// wants reports whether one of the phases is to run.
+func (b *bench) wants(phases ...string) bool {
+	return len(b.only) == 0 || slices.ContainsFunc(phases, func(phase string) bool { return slices.Contains(b.only, phase) })
+}
 
 // say writes a line of progress. That it cannot be written stops nothing.
 func (b *bench) say(format string, args ...any) {

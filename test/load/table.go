@@ -13,6 +13,7 @@ import (
 // report is what a run found.
 type report struct {
 	machine machine
+	stores  string // what they are, when some were used
 	scale   float64
 	rows    []row
 }
@@ -29,16 +30,20 @@ const unjudged = "–"
 
 func met(yes bool) string {
 	if yes {
-		return "yes"
+		return "met"
 	}
-	return "no"
+	return "**NOT met**"
 }
 
 // describe says on what the figures were measured.
 func (r *report) describe() string {
 	m := &r.machine
-	return fmt.Sprintf("%s, %d cores, %s of memory; Linux %s; %s; %s writes of 4 KiB with fsync a second; scale %g",
-		m.CPU, m.Cores, m.Memory, m.Kernel, m.Go, thousands(m.Fsync), r.scale)
+	text := fmt.Sprintf("%s, %d cores, %s of memory, load average %s; Linux %s; %s; %s writes of 4 KiB with fsync a second; scale %g",
+		m.CPU, m.Cores, m.Memory, m.Load, m.Kernel, m.Go, thousands(m.Fsync), r.scale)
+	if r.stores != "" {
+		text += "; " + r.stores
+	}
+	return text
 }
 
 // text writes the table for a terminal.
@@ -53,7 +58,7 @@ func (r *report) markdown(w io.Writer) error {
 }
 
 func (r *report) table(w io.Writer, head, left, between, right, rule string) error {
-	rows := append([]row{{"goal", "measured", "met"}}, r.rows...)
+	rows := append([]row{{"goal", "measured", "result"}}, r.rows...)
 	var width [3]int
 	for _, x := range rows {
 		for i, cell := range x.cells() {

@@ -8,19 +8,19 @@ import (
 
 func TestTableIsAligned(t *testing.T) {
 	t.Parallel()
-	r := report{machine: machine{CPU: "A", Cores: 2, Memory: "1 kB", Kernel: "6", Go: "go1", Fsync: 1234}, scale: 1}
+	r := report{machine: machine{CPU: "A", Cores: 2, Memory: "1 kB", Load: "0.50", Kernel: "6", Go: "go1", Fsync: 1234}, scale: 1}
 	r.add("rate ≥ 3 × the other", "4.00 ×", met(true))
 	r.add("p99 < 250 ms", "1,000.0 ms (p50 3.0 ms)", met(false))
 	var b strings.Builder
 	if err := r.markdown(&b); err != nil {
 		t.Fatal(err)
 	}
-	const want = `Measured by ` + "`make bench`" + ` on A, 2 cores, 1 kB of memory; Linux 6; go1; 1,234 writes of 4 KiB with fsync a second; scale 1.
+	const want = `Measured by ` + "`make bench`" + ` on A, 2 cores, 1 kB of memory, load average 0.50; Linux 6; go1; 1,234 writes of 4 KiB with fsync a second; scale 1.
 
-| goal                 | measured                | met |
-| -------------------- | ----------------------- | --- |
-| rate ≥ 3 × the other | 4.00 ×                  | yes |
-| p99 < 250 ms         | 1,000.0 ms (p50 3.0 ms) | no  |
+| goal                 | measured                | result      |
+| -------------------- | ----------------------- | ----------- |
+| rate ≥ 3 × the other | 4.00 ×                  | met         |
+| p99 < 250 ms         | 1,000.0 ms (p50 3.0 ms) | **NOT met** |
 `
 	if b.String() != want {
 		t.Errorf("Markdown is\n%s\nwant\n%s", b.String(), want)

@@ -10,22 +10,30 @@ import (
 
 	"kith/actors/user"
 	"kith/persistence"
+	"kith/persistence/postgres"
 	"kith/persistence/sqlite"
 )
 
 // loadWorld writes people, who get the ids from 1 on, into a new database, with
 // what is there as if everybody had registered, followed and been followed. The
 // tails named have nothing left to do. It calls step with how much was done.
-func loadWorld(ctx context.Context, path string, people *population, done []persistence.TailName, step func(n int)) (err error) {
+func loadWorld(ctx context.Context, at place, people *population, done []persistence.TailName, step func(n int)) (err error) {
 	for i := range people.People {
 		people.People[i].ID = user.ID(i) + 1
 	}
-	if err := sqlite.Load(ctx, path, sqlite.World{
-		Users: len(people.People), Turn: people.everything, ClaimedAt: people.At, Tails: done, Progress: step,
-	}); err != nil {
+	if at.URL != "" {
+		err = postgres.Load(ctx, at.URL, postgres.World{
+			Users: len(people.People), Turn: people.everything, ClaimedAt: people.At, Tails: done, Progress: step,
+		})
+	} else {
+		err = sqlite.Load(ctx, at.file(), sqlite.World{
+			Users: len(people.People), Turn: people.everything, ClaimedAt: people.At, Tails: done, Progress: step,
+		})
+	}
+	if err != nil {
 		return fmt.Errorf("load a world: %w", err)
 	}
-	db, err := sqlite.Open(ctx, sqlite.Config{Path: path})
+	db, err := at.open(ctx, 0)
 	if err != nil {
 		return fmt.Errorf("load a world: %w", err)
 	}
@@ -41,9 +49,32 @@ func loadSteps(p *population) int { return 2 * len(p.People) }
 // everything returns all that happens to a user, as one turn. Everybody has as
 // many records, so that it is known where those of others are.
 func (p *population) everything(id user.ID) (*persistence.Turn, error) {
-	i := int(id) - 1 //nolint:gosec // they fit
 	var s user.State
-	return turnOf(&s, id, append(p.own(i), p.effects(i, p.firstPos)...))
+	return p.apply(&s, id)
+}
+
+// apply is everything, with the state that it leaves.
+func (p *population) apply(s *user.State, id user.ID) (*persistence.Turn, error) {
+	i := int(id) - 1 //nolint:gosec // they fit
+	return turnOf(s, id, append(p.own(i), p.effects(i, p.firstPos)...))
+}
+
+// populate writes people into a new database and returns their states: through the
+// contracts on SQLite, and on PostgreSQL, where that takes long, with the loader.
+func populate(ctx context.Context, at place, people *population, step func(n int)) ([]user.State, error) {
+	if at.URL == "" {
+		return fill(ctx, at, people, step)
+	}
+	if err := loadWorld(ctx, at, people, tails(), step); err != nil {
+		return nil, err
+	}
+	states := make([]user.State, len(people.People))
+	for i := range states {
+		if _, err := people.apply(&states[i], people.People[i].ID); err != nil {
+			return nil, err
+		}
+	}
+	return states, nil
 }
 
 // firstPos returns the position of the first record of user i in a world that was
@@ -57,52 +88,79 @@ func (p *population) firstPos(i int) uint64 {
 type world struct {
 	*server
 	people *population
+	own    *stores       // to be closed after kith; nil on SQLite
 	loaded time.Duration // how long it took to write the database
 	size   int64         // of the database, bytes
 	memory int64         // of kith once it was ready, bytes
 	pairs  int           // follows made so far
 }
 
-// startWorld loads a world into a folder of its own and starts kith on it.
-func (b *bench) startWorld(ctx context.Context, name string, people *population, done []persistence.TailName) (*world, error) {
+// startWorld loads a world into a folder of its own, or into stores that it ends
+// with, and starts kith on it.
+func (b *bench) startWorld(ctx context.Context, name string, on *stores, people *population, done []persistence.TailName) (w *world, err error) {
+	w = &world{people: people, own: on}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, w.close())
+		}
+	}()
 	dir := filepath.Join(b.dir, name)
-	path, database := filepath.Join(dir, "people"), filepath.Join(dir, dataDir, "kith.db")
-	if err := os.MkdirAll(filepath.Dir(database), 0o700); err != nil {
+	host := setup{dir: dir, saved: filepath.Join(dir, "people"), at: place{Dir: filepath.Join(dir, dataDir)}, stores: on, cached: on != nil}
+	if on != nil {
+		host.at.URL = on.url
+	}
+	if err := os.MkdirAll(host.at.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the data dir: %w", err)
 	}
-	secret, err := newSecret()
-	if err != nil {
+	if host.secret, err = newSecret(); err != nil {
 		return nil, err
 	}
-	if err := people.logIn(secret); err != nil {
+	if err := people.logIn(host.secret); err != nil {
 		return nil, err
 	}
 	b.say("loading a database with %d users and %d edges", len(people.People), len(people.People)*len(people.Offsets))
 	bar := b.bar(loadSteps(people), "loading")
 	start := time.Now()
-	if err := loadWorld(ctx, database, people, done, func(n int) { _ = bar.Add(n) }); err != nil {
+	if err := loadWorld(ctx, host.at, people, done, func(n int) { _ = bar.Add(n) }); err != nil {
 		return nil, err
 	}
-	w := &world{people: people, loaded: time.Since(start)}
-	info, err := os.Stat(database)
+	w.loaded = time.Since(start)
+	if on != nil {
+		if err := on.settle(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if w.size, err = host.size(ctx); err != nil {
+		return nil, err
+	}
+	if err := people.save(host.saved); err != nil {
+		return nil, err
+	}
+	if w.server, err = b.startKith(ctx, &host); err != nil {
+		return nil, err
+	}
+	w.memory, err = w.rss()
+	return w, err
+}
+
+// size returns how large the database is, in bytes.
+func (s *setup) size(ctx context.Context) (int64, error) {
+	if s.stores != nil {
+		return s.stores.size(ctx)
+	}
+	info, err := os.Stat(s.at.file())
 	if err != nil {
-		return nil, fmt.Errorf("size of the database: %w", err)
+		return 0, fmt.Errorf("size of the database: %w", err)
 	}
-	w.size = info.Size()
-	if err := people.save(path); err != nil {
-		return nil, err
+	return info.Size(), nil
+}
+
+// close ends kith and what is of this world alone.
+func (w *world) close() error {
+	if w == nil {
+		return nil
 	}
-	addrs, err := freeAddrs(ctx, 2)
-	if err != nil {
-		return nil, err
-	}
-	if w.server, err = b.startKith(ctx, dir, path, secret, addrs[0], addrs[1]); err != nil {
-		return nil, errors.Join(err, w.end())
-	}
-	if w.memory, err = w.rss(); err != nil {
-		return nil, errors.Join(err, w.end())
-	}
-	return w, nil
+	return errors.Join(w.server.end(), w.own.close())
 }
 
 // worlds are two that differ in how many users there are.
@@ -114,8 +172,9 @@ const (
 	worldDegree = 10
 )
 
-// startWorlds starts both. Without edges they are made sooner.
-func (b *bench) startWorlds(ctx context.Context, edges bool) (w *worlds, err error) {
+// startWorlds starts both, on stores of their own where they are not on SQLite.
+// Without edges they are made sooner.
+func (b *bench) startWorlds(ctx context.Context, postgres, edges bool) (w *worlds, err error) {
 	w = &worlds{}
 	defer func() {
 		if err != nil {
@@ -136,7 +195,14 @@ func (b *bench) startWorlds(ctx context.Context, edges bool) (w *worlds, err err
 			return w, err
 		}
 		people.Active = active
-		if *x.to, err = b.startWorld(ctx, x.name, people, tails()); err != nil {
+		var on *stores
+		if postgres {
+			x.name += "-pg"
+			if on, err = b.startStores(ctx, x.name+"-stores"); err != nil {
+				return w, err
+			}
+		}
+		if *x.to, err = b.startWorld(ctx, x.name, on, people, tails()); err != nil {
 			return w, err
 		}
 	}
@@ -144,14 +210,17 @@ func (b *bench) startWorlds(ctx context.Context, edges bool) (w *worlds, err err
 }
 
 func (w *worlds) stop() error {
-	var err error
-	for _, x := range []*world{w.small, w.big} {
-		if x != nil {
-			err = errors.Join(err, x.end())
-		}
-	}
+	err := errors.Join(w.small.close(), w.big.close())
 	*w = worlds{}
 	return err
+}
+
+// on says in a row which database it is about, unless that is SQLite.
+func (w *worlds) on() string {
+	if w.big.own == nil {
+		return ""
+	}
+	return " on PostgreSQL"
 }
 
 // compare runs a job on both in turn and returns the rounds of each. The first

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"path/filepath"
 	"reflect"
 	"testing"
 
@@ -40,7 +39,7 @@ func TestLoadedWorldIsTheOneThatCommitsLeave(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	fast, slow := filepath.Join(t.TempDir(), "kith.db"), filepath.Join(t.TempDir(), "kith.db")
+	fast, slow := place{Dir: t.TempDir()}, place{Dir: t.TempDir()}
 	steps := 0
 	if err := loadWorld(ctx, fast, loaded, tails(), func(n int) { steps += n }); err != nil {
 		t.Fatal(err)
@@ -51,7 +50,7 @@ func TestLoadedWorldIsTheOneThatCommitsLeave(t *testing.T) {
 	if _, err := fill(ctx, slow, committed, func(int) {}); err != nil {
 		t.Fatal(err)
 	}
-	db, want := openDB(t, fast), openDB(t, slow)
+	db, want := openDB(t, fast.file()), openDB(t, slow.file())
 
 	report, err := usergrain.Verify(ctx, db, nil)
 	if err != nil {

@@ -5,6 +5,7 @@ const READY_TIME = 10_000; // from opening to the first frame
 const PONG_TIME = 8_000;
 const SILENCE = 500; // after which what was missed has all come
 const BACKOFF = { least: 500, first: 1_000, most: 30_000 };
+const MOST_RECENT = 16_384; // ids that are remembered: more than a server replays
 const STEADY = 10_000; // a connection that lived so long starts the backoff over
 
 /** What a close code means for us. Every other one is a connection that broke. */
@@ -38,10 +39,7 @@ export class Stream {
   #socket = null;
   #state = { name: "ended" };
   #cursor = null;
-  // Ids that came since the last cursor, and since the one before: only they can
-  // come again.
-  #recent = new Set();
-  #older = new Set();
+  #recent = new Set(); // ids that came, oldest first
   #failures = 0;
   #renewedAt = 0;
   #openedAt = 0;
@@ -72,7 +70,6 @@ export class Stream {
     this.#discard(1000);
     this.#cursor = null;
     this.#recent.clear();
-    this.#older.clear();
     this.#become({ name: "ended", why: "" });
   }
 
@@ -121,34 +118,25 @@ export class Stream {
         this.#beat(frame.data.heartbeat_seconds * 1000);
         this.onReady(frame.data);
         this.onFrame(frame);
-        this.#arrived(frame.data.cursor);
+        // A resumption that breaks before its first cursor begins where it began.
+        if (!frame.data.resumed) this.#cursor = frame.data.cursor;
         if (frame.data.resumed) this.#later("silence", SILENCE, () => this.#live());
         else this.#live();
         return;
       case "cursor":
-        this.#arrived(frame.data.cursor);
-        break;
-      case "error":
-        if (frame.data.code === "bad_cursor") this.#cursor = null;
+        this.#cursor = frame.data.cursor;
         break;
     }
     if (frame.id) {
-      if (this.#recent.has(frame.id) || this.#older.has(frame.id)) return;
+      if (this.#recent.has(frame.id)) return;
       this.#recent.add(frame.id);
+      if (this.#recent.size > MOST_RECENT) this.#recent.delete(this.#recent.values().next().value);
       if (this.#state.name === "resuming") {
         this.#missed++;
         this.#later("silence", SILENCE, () => this.#live());
       }
     }
     this.onFrame(frame);
-  }
-
-  // A cursor covers what was sent before it: that will not come again.
-  #arrived(cursor) {
-    if (!cursor) return;
-    this.#cursor = cursor;
-    this.#older = this.#recent;
-    this.#recent = new Set();
   }
 
   #live() {

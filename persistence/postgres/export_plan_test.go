@@ -1,0 +1,4 @@
+package postgres
+
+// SessionSettings are what reads and writes have set, where a session keeps it.
+func SessionSettings() map[string]string { return forWrites.settings() }

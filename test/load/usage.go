@@ -1,0 +1,92 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// usage is what a side has used: its server, and the stores if there are any.
+type usage struct {
+	Server, Database, Cache time.Duration // CPU
+	Log                     int64         // bytes written to PostgreSQL's log
+}
+
+func (u usage) cpu() time.Duration { return u.Server + u.Database + u.Cache }
+
+func (u usage) minus(v usage) usage {
+	return usage{u.Server - v.Server, u.Database - v.Database, u.Cache - v.Cache, u.Log - v.Log}
+}
+
+// usage returns what has been used so far. Of PostgreSQL that is all that all its
+// processes have, but the one that works for the reader.
+func (s *server) usage(ctx context.Context) (u usage, err error) {
+	if s.stores != nil {
+		if err := s.reader.row(ctx, `SELECT CAST(pg_current_wal_insert_lsn() - '0/0' AS bigint)`, &u.Log); err != nil {
+			return u, fmt.Errorf("read where the log of the database ends: %w", err)
+		}
+		if u.Database, err = s.stores.databaseCPU(s.reader.backend()); err != nil {
+			return u, err
+		}
+	}
+	if s.cached {
+		if u.Cache, err = s.stores.cacheCPU(); err != nil {
+			return u, err
+		}
+	}
+	u.Server, err = s.cpu()
+	return u, err
+}
+
+// sample is one round on one server.
+type sample struct {
+	outcome
+	usage
+	took time.Duration // until all effects of it had committed
+}
+
+// each returns the CPU per operation, in µs.
+func (s *sample) each() float64 { return s.share(s.cpu()) }
+
+func (s *sample) ofServer() float64   { return s.share(s.Server) }
+func (s *sample) ofDatabase() float64 { return s.share(s.Database) }
+func (s *sample) ofCache() float64    { return s.share(s.Cache) }
+
+func (s *sample) share(d time.Duration) float64 { return float64(d.Microseconds()) / float64(s.Done) }
+
+// logged returns the bytes of PostgreSQL's log per operation.
+func (s *sample) logged() float64 { return float64(s.Log) / float64(s.Done) }
+
+// rate returns the operations a second, effects included.
+func (s *sample) rate() float64 { return float64(s.Done) / s.took.Seconds() }
+
+// parts says of what the CPU per operation is made up, in µs, where an operation
+// is so many in one.
+func parts(rounds []sample, in float64) string {
+	var s strings.Builder
+	fmt.Fprintf(&s, "server %.1f", median(rounds, (*sample).ofServer)/in)
+	if x := median(rounds, (*sample).ofDatabase); x > 0 {
+		fmt.Fprintf(&s, " + PostgreSQL %.1f", x/in)
+	}
+	if x := median(rounds, (*sample).ofCache); x > 0 {
+		fmt.Fprintf(&s, " + Redis %.1f", x/in)
+	}
+	return s.String()
+}
+
+// made is parts, or nothing where there is only one.
+func made(rounds []sample, in float64) string {
+	if median(rounds, (*sample).ofDatabase) == 0 {
+		return ""
+	}
+	return ": " + parts(rounds, in)
+}
+
+// addParts says of what the CPU of both sides is made up, where there is more than
+// one part.
+func (r *report) addParts(own, other []sample, name string) {
+	if median(other, (*sample).ofDatabase) > 0 {
+		r.add("the same: µs of CPU", parts(own, 1)+"; "+name+": "+parts(other, 1), unjudged)
+	}
+}

@@ -1,0 +1,77 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+
+	"kith/test/services/server"
+)
+
+// advice says what to type to get servers.
+func advice(kinds []server.Kind) string {
+	if runtime.GOOS == "darwin" {
+		brew := map[server.Kind]string{
+			server.KindPostgres: "postgresql@17", server.KindRedis: "redis", server.KindPgBouncer: "pgbouncer",
+			server.KindChromium: "chromium", server.KindNode: "node", server.KindPython: "python",
+		}
+		var formulas []string
+		for _, k := range kinds {
+			formulas = append(formulas, brew[k])
+		}
+		return "brew install " + strings.Join(formulas, " ")
+	}
+	return "apt-get install --no-install-recommends " + strings.Join(packages(kinds), " ")
+}
+
+func packages(kinds []server.Kind) []string {
+	var packages []string
+	for _, k := range kinds {
+		packages = append(packages, k.Package())
+	}
+	return packages
+}
+
+// policy tells Debian whether a service may be started when it is installed; see
+// invoke-rc.d(8).
+const policy = "/usr/sbin/policy-rc.d"
+
+// install installs servers with the package manager. None of them is started:
+// tests start their own.
+func install(ctx context.Context, kinds []server.Kind, out io.Writer) (err error) {
+	apt, err := exec.LookPath("apt-get")
+	if err != nil || os.Geteuid() != 0 {
+		return errors.New("only root on Debian and its kin can install packages here")
+	}
+	if f, err := os.OpenFile(policy, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o755); err == nil { //nolint:gosec // it is a program
+		defer func() { err = errors.Join(err, os.Remove(policy)) }()
+		_, err := io.WriteString(f, "#!/bin/sh\nexit 101\n")
+		if err := errors.Join(err, f.Close()); err != nil {
+			return fmt.Errorf("keep services from being started: %w", err)
+		}
+	} else if !errors.Is(err, os.ErrExist) { // else somebody has decided
+		return fmt.Errorf("keep services from being started: %w", err)
+	}
+	run := func(args ...string) error {
+		cmd := exec.CommandContext(ctx, apt, args...) //nolint:gosec // names of packages
+		cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
+		cmd.Stdout, cmd.Stderr = out, out
+		if err := cmd.Run(); err != nil {
+			return fmt.Errorf("apt-get %s: %w", args[0], err)
+		}
+		return nil
+	}
+	all := append([]string{"install", "-q", "-y", "--no-install-recommends"}, packages(kinds)...)
+	if run(all...) == nil { // the lists of packages are there and not too old
+		return nil
+	}
+	if err := run("update", "-q"); err != nil {
+		return err
+	}
+	return run(all...)
+}

@@ -1,0 +1,163 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/redis/go-redis/v9"
+
+	"kith/test/services"
+	"kith/test/services/server"
+)
+
+// missing returns the kinds of servers that are not installed, after installing
+// what may be.
+func (r *runner) missing(ctx context.Context, mayInstall bool) ([]server.Kind, error) {
+	missing, err := r.absent()
+	if err != nil || len(missing) == 0 {
+		return nil, err
+	}
+	if mayInstall {
+		r.say("installing %s: %s", names(missing), advice(missing))
+		if err := r.install(ctx, missing, r.stderr); err != nil {
+			// Without -require the rest can be tested all the same.
+			r.say("%v", err)
+		}
+		if missing, err = r.absent(); err != nil {
+			return nil, err
+		}
+	}
+	if len(missing) > 0 && r.require {
+		return nil, fmt.Errorf("%s: not installed, and required; %s", names(missing), advice(missing))
+	}
+	return missing, nil
+}
+
+// absent returns the kinds of servers that are not installed.
+func (r *runner) absent() ([]server.Kind, error) {
+	var absent []server.Kind
+	for _, k := range server.Kinds() {
+		_, err := r.find(k)
+		var missing *server.MissingError
+		switch {
+		case errors.As(err, &missing):
+			absent = append(absent, k)
+		case err != nil:
+			return nil, fmt.Errorf("look for %s: %w", k, err)
+		}
+	}
+	return absent, nil
+}
+
+func names(kinds []server.Kind) string {
+	words := make([]string, len(kinds))
+	for i, k := range kinds {
+		words[i] = string(k)
+	}
+	return strings.Join(words, ", ")
+}
+
+// start makes sure that the servers that are shared run, as far as they are there,
+// and returns what the environment of tests has to hold.
+func (r *runner) start(ctx context.Context, yard *server.Yard, missing []server.Kind) (env []string, err error) {
+	for _, shared := range []struct {
+		kind     server.Kind
+		variable string
+		version  func(ctx context.Context, url string) (string, error)
+		start    func() (string, error)
+	}{
+		{server.KindPostgres, services.DatabaseVariable, postgresVersion, func() (string, error) {
+			p, err := yard.Postgres(ctx, server.PostgresConfig{Settings: server.Careless()})
+			if err != nil {
+				return "", err //nolint:wrapcheck // says all
+			}
+			return p.URL("postgres"), nil
+		}},
+		{server.KindRedis, services.RedisVariable, redisVersion, func() (string, error) {
+			s, err := yard.Redis(ctx)
+			if err != nil {
+				return "", err //nolint:wrapcheck // says all
+			}
+			return s.URL(0), nil
+		}},
+	} {
+		at, how := r.getenv(shared.variable), "of "+shared.variable
+		switch {
+		case at != "":
+		case slices.Contains(missing, shared.kind):
+			continue
+		default:
+			if at, err = shared.start(); err != nil {
+				return nil, fmt.Errorf("start %s: %w", shared.kind, err)
+			}
+			how = "started"
+		}
+		version, err := shared.version(ctx, at)
+		if err != nil {
+			return nil, fmt.Errorf("%s (%s): %w", shared.kind, how, err)
+		}
+		env = append(env, shared.variable+"="+at)
+		r.say("%s %s at %s, %s", shared.kind, version, host(at), how)
+	}
+	if !slices.Contains(missing, server.KindPgBouncer) {
+		r.say("%s is installed; tests start their own", server.KindPgBouncer)
+	}
+	if r.require {
+		env = append(env, services.RequireVariable+"=1")
+	}
+	return env, nil
+}
+
+// askTime bounds asking a server that somebody else runs.
+const askTime = 10 * time.Second
+
+func postgresVersion(ctx context.Context, at string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, askTime)
+	defer cancel()
+	c, err := pgx.Connect(ctx, at)
+	if err != nil {
+		return "", fmt.Errorf("connect: %w", err)
+	}
+	var (
+		version string
+		may     bool
+	)
+	err = c.QueryRow(ctx, `SELECT split_part(current_setting('server_version'), ' ', 1), rolcreatedb OR rolsuper FROM pg_roles WHERE rolname = current_user`).Scan(&version, &may)
+	if err == nil && !may {
+		err = errors.New("the role may not create databases")
+	}
+	if err := errors.Join(err, c.Close(ctx)); err != nil {
+		return "", fmt.Errorf("ask for the version: %w", err)
+	}
+	return version, nil
+}
+
+func redisVersion(ctx context.Context, at string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, askTime)
+	defer cancel()
+	options, err := redis.ParseURL(at)
+	if err != nil {
+		return "", errors.New("its URL cannot be read") // which may hold a password
+	}
+	c := redis.NewClient(options)
+	info, err := c.InfoMap(ctx, "server").Result()
+	if err := errors.Join(err, c.Close()); err != nil {
+		return "", fmt.Errorf("ask for the version: %w", err)
+	}
+	return info["Server"]["redis_version"], nil
+}
+
+// host returns where a URL points, without the password.
+func host(at string) string {
+	u, err := url.Parse(at)
+	if err != nil {
+		return "an unknown place"
+	}
+	return u.Host
+}

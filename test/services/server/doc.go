@@ -1,0 +1,20 @@
+// Package server starts real servers as processes that cannot outlive the one that
+// started them: PostgreSQL, Redis, pgbouncer; from binaries that are installed,
+// each on a free port of 127.0.0.1, in a private directory, with a password.
+//
+//   - yard.go: Yard, the directory of all servers of a process, and the janitor that
+//     ends them and removes it when the process has ended, however it did.
+//   - process.go: one process, without a goroutine that waits for
+//     it, and the account under which it runs.
+//   - descendants.go: the children of a process.
+//   - port.go: free ports.
+//   - find.go: where binaries are.
+//   - postgres.go, redis.go, pgbouncer.go: the servers.
+//
+// Servers refuse to run as root, or should not: then they run as the user postgres,
+// to whom their directories belong. No goroutine is left running by anything here,
+// so that tests that look for leaks find none.
+//
+// Starting and ending one server is for one goroutine; different servers may be
+// started at once.
+package server
