@@ -15,7 +15,7 @@
 //     them, conditional requests.
 //   - accounts.go, sessions.go, users.go, availability.go, roster.go, search.go,
 //     photos.go, profile.go, follows.go, followed.go, relationships.go, events.go,
-//     record.go, health.go: the routes, a file for each resource.
+//     record.go, feed.go, notifications.go, health.go: the routes, a file for each resource.
 //   - openapi.go, examples.json: what huma cannot know of the description: what
 //     the parts are for, an example of every request and every answer.
 //   - docs.go, docs.html: the description, and a page that renders it.

@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"maps"
 	"math"
 	"net/http"
@@ -113,6 +114,7 @@ var known = []struct { //nolint:gochecknoglobals // a table of constants
 	{usergrain.ErrBusy, errBusy},
 	{usergrain.ErrOutcomeUnknown, errOutcomeUnknown},
 	{usergrain.ErrUnavailable, errUnavailable},
+	{persistence.ErrAway, errUnavailable},
 	{persistence.ErrUpload, errUpload},
 	{persistence.ErrTooLarge, errPhotoTooLarge},
 	{persistence.ErrNotPhoto, &refusal{status: http.StatusUnsupportedMediaType, code: "not_a_photo", message: "The bytes are not such an image"}},
@@ -255,9 +257,24 @@ func (s *Server) fail(ctx context.Context, err error) *failure {
 	case r == errInternal:
 		s.cfg.Logger.LogAttrs(ctx, levelFault, "request failed", x.attrs(err)...)
 	case r.status == http.StatusServiceUnavailable && r.reasons == nil && r != errBusy: // busy is for the metrics: a line each would make it busier
-		s.cfg.Logger.LogAttrs(ctx, levelRefused, "request could not be served", x.attrs(err)...)
+		s.logUnserved(x, err)
 	}
 	return newFailure(x, r)
+}
+
+// unservedEvery is how often requests that could not be served are told of: while a
+// database is away they are as many as clients can send.
+const unservedEvery = time.Second
+
+// logUnserved logs one such request in a while, with how many came before it that
+// are not in the log.
+func (s *Server) logUnserved(x *exchange, err error) {
+	now, last := s.cfg.Now().UnixNano(), s.unservedAt.Load()
+	if now-last < int64(unservedEvery) || !s.unservedAt.CompareAndSwap(last, now) {
+		s.unserved.Add(1)
+		return
+	}
+	s.cfg.Logger.LogAttrs(x, levelRefused, "request could not be served", append(x.attrs(err), slog.Int64("not_logged", s.unserved.Swap(0)))...)
 }
 
 func newFailure(x *exchange, r *refusal) *failure {

@@ -260,8 +260,8 @@ func (w *world) visible(t *testing.T, name string) []string {
 				if err != nil {
 					t.Fatal(err)
 				}
-				section := e.(user.ActivityRecorded).Activity.Type.Section()
-				if user.Visible(user.SectionProfile, viewer, author.Privacy) && user.Visible(section, viewer, author.Privacy) {
+				recorded, ok := e.(user.ActivityRecorded)
+				if ok && user.Visible(user.SectionProfile, viewer, author.Privacy) && user.Visible(recorded.Activity.Type.Section(), viewer, author.Privacy) {
 					rows = append(rows, row{persistence.PlaceOf(&r), author.UID})
 				}
 			}

@@ -114,7 +114,7 @@ func (s *Server) unread(ctx context.Context, id user.ID) (int, error) {
 }
 
 type seenBody struct {
-	ID *string `json:"id" doc:"Of the newest notification that was seen" example:"0190a1b2c3d47e5f8a9b0c1d2e3f4a5b/42"`
+	ID *string `json:"id" pattern:"^[0-9a-f]{32}/[1-9][0-9]{0,17}$" doc:"Of the newest notification that was seen" example:"0190a1b2c3d47e5f8a9b0c1d2e3f4a5b/42"`
 }
 
 type seenOutput struct{ Body *seenAnswer }

@@ -106,6 +106,10 @@ type Server struct {
 	people    *people
 	described func() ([]byte, error) // the description, encoded once
 
+	// Of requests that could not be served: when one was last logged, and how many
+	// were not since.
+	unservedAt, unserved atomic.Int64
+
 	idPrefix string
 	idNext   atomic.Uint64
 	states   sync.Pool // of *chi.Context

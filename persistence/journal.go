@@ -144,6 +144,9 @@ var (
 	// ErrFenced is matched when the node's epoch is not the stored one. It
 	// matches ErrNotCommitted too where Commit returns it.
 	ErrFenced = errors.New("persistence: fenced: the node's epoch was raised")
+	// ErrAway is matched when the database is away for now: the same may work a
+	// little later.
+	ErrAway = errors.New("persistence: the database is away")
 	// ErrNotFound is matched when there is no such row.
 	ErrNotFound = errors.New("persistence: not found")
 )

@@ -111,7 +111,8 @@ func TestTurnNetsOutWhatItUndoes(t *testing.T) {
 	}
 	for _, edge := range turns[1].Following {
 		r := turns[1].Records[edge.Seq-turns[1].Version-1]
-		if e, err := usergrain.DecodeRecord(&r); err != nil || e.(user.Followed).Target != user.ID(edge.ID) {
+		e, err := usergrain.DecodeRecord(&r)
+		if followed, ok := e.(user.Followed); err != nil || !ok || followed.Target != user.ID(edge.ID) {
 			t.Errorf("edge %+v began with %#v, error %v", edge, e, err)
 		}
 	}

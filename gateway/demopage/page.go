@@ -19,8 +19,10 @@ import (
 const Path = "/demo"
 
 const (
-	folder = "web"
-	index  = "index.html"
+	// slashed leads to Path.
+	slashed = Path + "/"
+	folder  = "web"
+	index   = "index.html"
 	// assets is where the files of the page are, under a name that changes with
 	// them: they may be kept for ever, and two versions never mix.
 	assets = Path + "/assets/"
@@ -79,7 +81,7 @@ func newPage(from fs.FS) (*Page, error) {
 
 // Paths returns every path that the page answers, sorted. The rest is not found.
 func (p *Page) Paths() []string {
-	paths := make([]string, 0, len(p.files))
+	paths := append(make([]string, 0, len(p.files)+1), slashed)
 	for at := range p.files {
 		paths = append(paths, at)
 	}
@@ -89,6 +91,10 @@ func (p *Page) Paths() []string {
 
 // ServeHTTP answers GET and HEAD of one of Paths.
 func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path == slashed {
+		http.Redirect(w, r, Path, http.StatusPermanentRedirect)
+		return
+	}
 	f, ok := p.files[r.URL.Path]
 	if !ok {
 		http.NotFound(w, r)

@@ -46,9 +46,14 @@ type merge struct {
 // histories is a heap: the newest bound first.
 type histories []*history
 
-func (s histories) Len() int           { return len(s) }
-func (s histories) Less(i, j int) bool { return s[i].bound().compare(s[j].bound()) > 0 }
-func (s histories) Swap(i, j int)      { s[i], s[j] = s[j], s[i] }
+// Len implements heap.Interface.
+func (s *histories) Len() int { return len(*s) }
+
+// Less implements heap.Interface.
+func (s *histories) Less(i, j int) bool { return (*s)[i].bound().compare((*s)[j].bound()) > 0 }
+
+// Swap implements heap.Interface.
+func (s *histories) Swap(i, j int) { (*s)[i], (*s)[j] = (*s)[j], (*s)[i] }
 
 // Push implements heap.Interface.
 func (s *histories) Push(x any) {

@@ -75,13 +75,11 @@ func (m *model) step(t *testing.T) {
 	}
 	m.now = m.now.Add(time.Duration(m.rand.IntN(2)) * time.Second)
 	var turn *persistence.Turn
-	since, followed := m.follows[g][other]
+	_, followed := m.follows[g][other]
 	switch n := m.rand.IntN(100); {
 	case n < 25 && g != other && !followed && !m.gone[other]:
 		turn = g.follows(other.id)
-		since = m.now
-		m.follows[g][other] = since
-		turn.Following[0].At = since
+		m.follows[g][other], turn.Following[0].At = m.now, m.now
 	case n < 32 && followed:
 		turn = g.records(persistence.KindUnfollowed)
 		turn.Following = []persistence.Edge{{ID: uint64(other.id), Removed: true}}

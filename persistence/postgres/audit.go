@@ -27,7 +27,7 @@ func (db *DB) Snapshot(ctx context.Context) (persistence.AuditSnapshot, error) {
 	a := &audit{conn: conn, tx: tx}
 	// A transaction sees the state as of its first statement, this one.
 	if _, err := tx.Exec(ctx, patient); err != nil {
-		return nil, errors.Join(fmt.Errorf("postgres: begin an audit: %w", err), a.Close())
+		return nil, errors.Join(fmt.Errorf("postgres: begin an audit: %w", fault(err)), a.Close()) //nolint:contextcheck // see Close
 	}
 	return a, nil
 }

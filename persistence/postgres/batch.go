@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"slices"
@@ -45,6 +46,7 @@ func (db *DB) fill(b *batch, n persistence.Node, turns []*persistence.Turn, mark
 		if wholeRow(t) {
 			b.full = append(b.full, t)
 			b.nameRows(t, names[t.User])
+			b.tie(t, db.cfg.Quarantine)
 		} else {
 			b.plainRow(t)
 		}
@@ -54,26 +56,15 @@ func (db *DB) fill(b *batch, n persistence.Node, turns []*persistence.Turn, mark
 			b.cols[colPasswordHash].text(t.PasswordHash)
 		}
 	}
-	// Rows that go are locked, and claims are, in an order that others keep to.
-	slices.SortFunc(b.full, func(x, y *persistence.Turn) int { return compareIDs(x.User, y.User) })
+	// Rows that go are locked in an order that others keep to.
+	slices.SortFunc(b.full, func(x, y *persistence.Turn) int { return cmp.Compare(x.User, y.User) })
 	for _, t := range b.full {
 		if err := db.fullRow(b, t); err != nil {
 			return fmt.Errorf("turn of user %d at version %d: %w", t.User, t.Version, err)
 		}
 	}
-	b.claims()
 	b.marks(marks)
 	return nil
-}
-
-func compareIDs(a, b user.ID) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
-	}
-	return 0
 }
 
 // value returns a parameter.
@@ -128,15 +119,12 @@ func (db *DB) fullRow(b *batch, t *persistence.Turn) error {
 	if err != nil {
 		return err
 	}
-	deleted, until := time.Time{}, time.Time{}
+	deleted := time.Time{}
 	switch {
 	case t.Deleted:
 		b.parts |= partDelete
 		c[colFullDo].int2(doDelete)
 		deleted = t.Records[len(t.Records)-1].At
-		if db.cfg.Quarantine > 0 {
-			until = deleted.Add(db.cfg.Quarantine)
-		}
 		b.gone.uint8(uint64(t.User))
 	case t.Version == 0:
 		b.parts |= partRegister
@@ -145,7 +133,14 @@ func (db *DB) fullRow(b *batch, t *persistence.Turn) error {
 		b.parts |= partChange
 		c[colFullDo].int2(doChange)
 	}
-	c[colFullClaims].int8(int64(len(claimsOf(t))))
+	claims := claimsOf(t)
+	for _, claim := range claims {
+		b.parts |= partClaims
+		c[colClaimUser].uint8(uint64(t.User))
+		c[colClaimKind].int2(int16(claim.Kind))
+		c[colClaimValue].text(claim.Value)
+	}
+	c[colFullClaims].int8(int64(len(claims)))
 	c[colFullVersion].uint8(t.Version)
 	c[colFullID].uint8(uint64(t.User))
 	c[colFullUID].blob(a.UID[:])
@@ -167,10 +162,34 @@ func (db *DB) fullRow(b *batch, t *persistence.Turn) error {
 	c[colFullBio].text(a.Bio)
 	c[colFullPreferences].json(prefs)
 	c[colFullActive].optionalTime(lastActivity(t))
-	c[colFullEmailKey].text(user.EmailKey(a.Email))
 	c[colFullDeleted].optionalTime(deleted)
-	c[colFullUntil].optionalTime(until)
 	return nil
+}
+
+// tie encodes what claims a row bears after a turn that may change it.
+func (b *batch) tie(t *persistence.Turn, quarantine time.Duration) {
+	if !t.Deleted && len(t.Claims) == 0 && !updatesProfile(t) {
+		return
+	}
+	b.parts |= partTies
+	do, until := int16(doChange), time.Time{}
+	if t.Deleted {
+		do = doDelete
+		if quarantine > 0 {
+			until = t.Records[len(t.Records)-1].At.Add(quarantine)
+		}
+	}
+	c := &b.cols
+	c[colTieUser].uint8(uint64(t.User))
+	c[colTieDo].int2(do)
+	c[colTieUsername].text(t.Account.Username)
+	c[colTieEmail].text(user.EmailKey(t.Account.Email))
+	c[colTieUntil].optionalTime(until)
+}
+
+// updatesProfile reports whether a turn may change the name or the email.
+func updatesProfile(t *persistence.Turn) bool {
+	return slices.ContainsFunc(t.Records, func(r persistence.Record) bool { return r.Kind == persistence.KindProfileUpdated })
 }
 
 func (b *batch) records(t *persistence.Turn, h *heads) {
@@ -243,31 +262,7 @@ func (b *batch) lists(t *persistence.Turn) {
 	}
 }
 
-// claims encodes what the turns with whole rows must hold, sorted.
-func (b *batch) claims() {
-	type held struct {
-		persistence.Claim
-		id user.ID
-	}
-	var all []held
-	for _, t := range b.full {
-		for _, c := range claimsOf(t) {
-			all = append(all, held{c, t.User})
-		}
-	}
-	if len(all) == 0 {
-		return
-	}
-	b.parts |= partClaims
-	slices.SortFunc(all, func(x, y held) int { return compareClaims(x.Claim, y.Claim) })
-	for _, c := range all {
-		b.cols[colClaimUser].uint8(uint64(c.id))
-		b.cols[colClaimKind].int2(int16(c.Kind))
-		b.cols[colClaimValue].text(c.Value)
-	}
-}
-
-// claimsOf returns the claims of a turn, sorted, each once.
+// claimsOf returns the claims of a turn, each once.
 func claimsOf(t *persistence.Turn) []persistence.Claim {
 	if len(t.Claims) == 0 {
 		return nil

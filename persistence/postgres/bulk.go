@@ -333,7 +333,7 @@ func (l *loader) prefixes(ctx context.Context) error {
 	found := make(map[string][]int32) // ascending, as the usernames are
 	for i, n := range l.names {
 		for _, prefix := range persistence.SearchPrefixes(n.name) {
-			found[prefix] = append(found[prefix], int32(i)) //nolint:gosec // they fit into memory
+			found[prefix] = append(found[prefix], int32(i))
 		}
 	}
 	to := newCopier(l.conn, "name_prefixes", "prefix, username")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -72,19 +73,9 @@ func (db *DB) commit(ctx context.Context, b persistence.Batch, users mates) ([]p
 	}
 	// A turn that contradicts itself is refused without asking.
 	turns := b.Turns
-	for i, t := range b.Turns {
-		if contradicts(t) {
-			turns = nil
-			for _, other := range b.Turns[i:] {
-				if !contradicts(other) {
-					turns = append(turns, other)
-				}
-			}
-			turns = append(b.Turns[:i:i], turns...)
-			break
-		}
+	if slices.ContainsFunc(turns, contradicts) {
+		turns = slices.DeleteFunc(slices.Clone(turns), contradicts)
 	}
-
 	w := &writing{db: db, node: b.Node, names: names, heads: c.heads, users: users, taken: make([]bool, len(b.Turns))}
 	err = w.batch(ctx, turns, b.Marks)
 	switch {

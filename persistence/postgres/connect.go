@@ -55,6 +55,7 @@ func (p purpose) settings() map[string]string {
 		"enable_seqscan":                      "off",
 		"enable_hashjoin":                     "off",
 		"enable_mergejoin":                    "off",
+		"max_parallel_workers_per_gather":     "0", // a page is not worth starting processes
 		"idle_in_transaction_session_timeout": "20s",
 		// The server gives a client up as fast as the client gives the server up.
 		"tcp_keepalives_idle":     "2",

@@ -86,9 +86,7 @@ func (p *pair) begin() {
 	}).(user.ID)
 	p.first = first
 	for i := range users {
-		a := someone(first + user.ID(i))
-		a.UID = user.UID{8: byte(a.ID >> 24), 9: byte(a.ID >> 16), 14: byte(a.ID >> 8), 15: byte(a.ID)}
-		p.rows = append(p.rows, a)
+		p.rows = append(p.rows, someone(first+user.ID(i)))
 	}
 	p.gone = make([]bool, users)
 }

@@ -9,8 +9,8 @@
 //   - tx.go: transactions on the pools, and those behind the fence.
 //   - commit.go, committer.go, split.go: Journal.Commit. The batch, the connection
 //     that carries it, and what happens when a turn breaks a constraint.
-//   - batch.go, arrays.go, statement.go: a batch as arrays, and the statement that
-//     writes it.
+//   - batch.go, columns.go, arrays.go, statement.go: a batch as arrays, and the
+//     statement that writes it.
 //   - guard.go, prefixes.go, account.go: why a turn was refused; the claims that a
 //     row bears; the rows by which a name is found; the row of a user.
 //   - history.go: the rest of Journal. Loading, reading, snapshots, erasing.
@@ -18,7 +18,7 @@
 //   - directory.go, edges.go, activity.go, credentials.go, sessions.go, roster.go,
 //     search.go, live.go, broker.go, audit.go, feed.go, feed_notifications.go: the
 //     other contracts.
-//   - bulk.go: Load, which writes a whole database at once.
+//   - bulk.go, copy.go: Load, which writes a whole database at once.
 //
 // Invariants:
 //

@@ -65,7 +65,7 @@ func Away(err error) bool {
 			away = true
 		case *tls.CertificateVerificationError, x509.UnknownAuthorityError, x509.HostnameError, x509.CertificateInvalidError:
 			return false
-		case net.Error:
+		case net.Error, *pgconn.ConnectError:
 			away = true
 		}
 	}

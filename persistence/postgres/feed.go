@@ -43,8 +43,10 @@ type moment struct{ tx pgx.Tx }
 
 const (
 	selectFollowed = `SELECT f.id, f.at, u.last_activity_at FROM following f JOIN users u ON u.id = f.id WHERE f.user_id = $1`
-	selectAuthors  = `SELECT ` + accountColumns + `, f.at, EXISTS (SELECT 1 FROM following b WHERE b.user_id = u.id AND b.id = $1)
-		FROM ` + accountTables + ` JOIN following f ON f.user_id = $1 AND f.id = u.id WHERE u.id = ANY ($2)`
+	// Each is looked up in the list, however long that is: LIMIT keeps it from being
+	// joined as a whole, and ctid, which no index has, keeps to the primary key.
+	selectAuthors = `SELECT ` + accountColumns + `, f.at, EXISTS (SELECT 1 FROM following b WHERE b.user_id = u.id AND b.id = $1)
+		FROM ` + accountTables + ` CROSS JOIN LATERAL (SELECT f.at FROM following f WHERE f.user_id = $1 AND f.id = u.id AND f.ctid IS NOT NULL LIMIT 1) f WHERE u.id = ANY ($2)`
 
 	// The places are the outer side, journal_feed is inside, and covers both.
 	selectEvents = `SELECT x.id, a.place, a.seq, a.kind, a.at FROM unnest($1::bigint[], $2::timestamptz[], $3::bigint[]) WITH ORDINALITY AS x (id, at, seq, n)

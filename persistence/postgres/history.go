@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -209,28 +210,27 @@ const saveSnapshots = `WITH there AS MATERIALIZED (SELECT u.id FROM users u WHER
 	WHERE (s.user_id IN (SELECT id FROM there)) IS TRUE
 	ON CONFLICT (user_id) DO UPDATE SET seq = excluded.seq, state = excluded.state WHERE excluded.seq > snapshots.seq`
 
-// SaveSnapshots implements persistence.Journal.
+// snapshotStep bounds the rows that one statement of SaveSnapshots locks.
+const snapshotStep = 1000
+
+// SaveSnapshots implements persistence.Journal, in steps when there are many.
 func (db *DB) SaveSnapshots(ctx context.Context, snapshots []persistence.Snapshot) error {
 	// Sorted, and of each user the newest: a statement does not write a row twice.
 	sorted := slices.SortedFunc(slices.Values(snapshots), func(a, b persistence.Snapshot) int {
-		if a.User != b.User {
-			return compareIDs(a.User, b.User)
-		}
-		return compareIDs(user.ID(b.Seq), user.ID(a.Seq))
+		return cmp.Or(cmp.Compare(a.User, b.User), cmp.Compare(b.Seq, a.Seq))
 	})
 	sorted = slices.CompactFunc(sorted, func(a, b persistence.Snapshot) bool { return a.User == b.User })
-	ids, seqs, states := make([]int64, len(sorted)), make([]int64, len(sorted)), make([][]byte, len(sorted))
-	for i, s := range sorted {
-		ids[i], seqs[i], states[i] = int64(s.User), int64(s.Seq), s.State //nolint:gosec // ids and versions fit
-		if s.State == nil {
-			states[i] = []byte{} // nil is NULL
+	for step := range slices.Chunk(sorted, snapshotStep) {
+		ids, seqs, states := make([]int64, len(step)), make([]int64, len(step)), make([][]byte, len(step))
+		for i, s := range step {
+			ids[i], seqs[i], states[i] = int64(s.User), int64(s.Seq), s.State //nolint:gosec // ids and versions fit
+			if s.State == nil {
+				states[i] = []byte{} // nil is NULL
+			}
 		}
-	}
-	if len(ids) == 0 {
-		return nil
-	}
-	if _, err := db.writes.Exec(ctx, saveSnapshots, ids, seqs, states); err != nil {
-		return fmt.Errorf("postgres: save %d snapshots: %w", len(snapshots), settled(db.wrote(err)))
+		if _, err := db.writes.Exec(ctx, saveSnapshots, ids, seqs, states); err != nil {
+			return fmt.Errorf("postgres: save %d snapshots: %w", len(snapshots), db.wrote(err))
+		}
 	}
 	return nil
 }

@@ -56,4 +56,4 @@ func (db *DB) LiveIDs(ctx context.Context, each func(ids []user.ID) error) (head
 // It scans and joins as is best for that.
 const patient = `SELECT set_config('statement_timeout', '0', true), set_config('idle_in_transaction_session_timeout', '10min', true),
 	set_config('tcp_user_timeout', '1min', true), set_config('enable_seqscan', 'on', true),
-	set_config('enable_hashjoin', 'on', true), set_config('enable_mergejoin', 'on', true)`
+	set_config('enable_hashjoin', 'on', true), set_config('enable_mergejoin', 'on', true), set_config('max_parallel_workers_per_gather', '2', true)`

@@ -238,8 +238,8 @@ func TestAServerThatTakesNoWritesIsLeftOnceAnotherDoes(t *testing.T) {
 	db, at := open(t)
 	node := acquire(t, db)
 	row := register(t, db, node, 1)[0]
-	name := at[strings.LastIndexByte(at, '/')+1:]
 	c := dial(t, at)
+	name := ask[string](t, c, `SELECT current_database()`)
 	exec(t, c, `ALTER DATABASE `+name+` SET default_transaction_read_only = on`)
 	exec(t, c, `SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()`)
 	turn := next(&row, persistence.KindFollowed)

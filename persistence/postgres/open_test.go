@@ -124,7 +124,14 @@ func TestASchemaOfItsOwnIsAsGoodAsADatabase(t *testing.T) {
 	c := dial(t, at)
 	exec(t, c, `CREATE TABLE users (id bigint)`)
 	exec(t, c, `CREATE SCHEMA kith`)
-	db := openAt(t, postgres.Config{URL: at + "?search_path=kith"})
+	u, err := url.Parse(at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	query := u.Query()
+	query.Set("search_path", "kith")
+	u.RawQuery = query.Encode()
+	db := openAt(t, postgres.Config{URL: u.String()})
 	register(t, db, acquire(t, db), 1)
 	if n := ask[int](t, c, `SELECT count(*) FROM kith.users`); n != 1 {
 		t.Errorf("%d users", n)

@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"runtime"
 	"sync"
@@ -23,7 +24,7 @@ type Config struct {
 	// libpq, and more than one host where one may take over from another.
 	URL string
 	// PoolSize is how many connections read at once; 0: four per processor. At most
-	// eight more write.
+	// seven more write.
 	PoolSize   int
 	Logger     *slog.Logger          // nil: nothing is logged
 	Registerer prometheus.Registerer // takes the metrics; nil: they are not registered
@@ -165,10 +166,14 @@ func (db *DB) wrote(err error) error {
 }
 
 // fault is the error of an operation on a pool; one on a pool that was closed
-// before matches ErrClosed.
+// before matches ErrClosed, and one of a database that is away matches
+// persistence.ErrAway.
 func fault(err error) error {
-	if errors.Is(err, puddle.ErrClosedPool) {
+	switch {
+	case errors.Is(err, puddle.ErrClosedPool):
 		return ErrClosed
+	case Away(err) && !errors.Is(err, persistence.ErrAway):
+		return fmt.Errorf("%w: %w", persistence.ErrAway, err)
 	}
 	return err
 }

@@ -116,7 +116,7 @@ func acquire(tb testing.TB, db *postgres.DB) persistence.Node {
 // someone returns the row of a user who is not registered yet.
 func someone(id user.ID) user.Account {
 	return user.Account{Card: user.Card{
-		ID: id, UID: user.UID{14: byte(id >> 8), 15: byte(id)}, Username: fmt.Sprintf("user%d", id), Name: "Some Name", Role: user.RoleUser,
+		ID: id, UID: user.UID{12: byte(id >> 24), 13: byte(id >> 16), 14: byte(id >> 8), 15: byte(id)}, Username: fmt.Sprintf("user%d", id), Name: "Some Name", Role: user.RoleUser,
 		CreatedAt: time.UnixMicro(1).UTC(), UpdatedAt: time.UnixMicro(1).UTC(),
 	}, Preferences: user.DefaultPreferences()}
 }

@@ -20,9 +20,7 @@ type versionedName struct {
 // changesName reports whether the turn can change under what name a user is found
 // who has a row.
 func changesName(t *persistence.Turn) bool {
-	return t.Version > 0 && (t.Deleted || slices.ContainsFunc(t.Records, func(r persistence.Record) bool {
-		return r.Kind == persistence.KindProfileUpdated
-	}))
+	return t.Version > 0 && (t.Deleted || updatesProfile(t))
 }
 
 // namesBefore returns the names of the users whose turns may change them. They are

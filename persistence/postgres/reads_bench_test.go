@@ -12,7 +12,7 @@ import (
 func BenchmarkReads(b *testing.B) {
 	db, url := planDB(b)
 	ids := make([]user.ID, 100)
-	some := func(i int) user.ID { return user.ID((i*7919)%*planUsers + 1) } //nolint:gosec // not negative
+	some := func(i int) user.ID { return user.ID((i*7919)%*planUsers + 1) }
 	for name, read := range map[string]func(i int) (int, error){
 		"Accounts of 100": func(i int) (int, error) {
 			for k := range ids {

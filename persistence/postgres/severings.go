@@ -43,7 +43,8 @@ func (db *DB) CloseSevering(ctx context.Context, n persistence.Node, id user.ID)
 	for _, list := range lists() {
 		for more := true; more; {
 			err := db.fenced(ctx, "remove edges of a deleted user", n, func(tx pgx.Tx) error {
-				tag, err := tx.Exec(ctx, `DELETE FROM `+list+` WHERE user_id = $1 AND id = ANY (ARRAY(SELECT id FROM `+list+` WHERE user_id = $1 LIMIT $2))`, id, closeStep)
+				// By ctid: by keys, a step could look at all that is left of the list.
+				tag, err := tx.Exec(ctx, `DELETE FROM `+list+` WHERE ctid = ANY (ARRAY(SELECT ctid FROM `+list+` WHERE user_id = $1 LIMIT $2 FOR UPDATE))`, id, closeStep)
 				more = tag.RowsAffected() == closeStep
 				return err //nolint:wrapcheck // wrapped by fenced
 			})

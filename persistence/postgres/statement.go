@@ -15,6 +15,7 @@ const (
 	partChange                     // rows of which anything changes
 	partRegister                   // new rows
 	partDelete                     // rows that move to deleted_users
+	partTies                       // users whose claims may be borne afterwards, or no more
 	partClaims                     // claims that must be held
 	partEvents                     // records with event ids
 	partErase                      // events to blank
@@ -25,7 +26,6 @@ const (
 	partLists                      // the first of two for each list: edges that come, edges that go
 
 	partTurns = partPlain | partChange | partRegister | partDelete
-	partFull  = partChange | partRegister | partDelete
 )
 
 // lists are the follow lists, in the order of their parts and columns.
@@ -35,114 +35,6 @@ func lists() [4]string {
 
 func putPart(list int) part    { return partLists << (2 * list) }
 func removePart(list int) part { return partLists << (2*list + 1) }
-
-// column is a parameter of the statement.
-type column int
-
-const (
-	// The node at its epoch; they are no arrays.
-	colNode column = iota
-	colEpoch
-	// Rows of which only numbers and times change: the version before and after.
-	colID
-	colVersion
-	colNext
-	colFollowers
-	colFollowing
-	colStreams
-	colVideos
-	colCrew
-	colStudios
-	colUpdated
-	colActive
-	// Whole rows: what to do, how many claims must be held, the version before.
-	colFullDo
-	colFullClaims
-	colFullVersion
-	colFullID
-	colFullUID
-	colFullUsername
-	colFullName
-	colFullRole
-	colFullPicture
-	colFullFollowers
-	colFullFollowing
-	colFullStreams
-	colFullVideos
-	colFullPrivacy
-	colFullCreated
-	colFullUpdated
-	colFullNext
-	colFullCrew
-	colFullStudios
-	colFullEmail
-	colFullBio
-	colFullPreferences
-	colFullActive
-	colFullEmailKey
-	colFullDeleted
-	colFullUntil
-	// Records; the base is the head of the lane as a place.
-	colRecordBase
-	colRecordUser
-	colRecordSeq
-	colRecordAt
-	colRecordKind
-	colRecordEvent
-	colRecordPayload
-	// Claims to hold, event ids that must not exist, event ids to blank.
-	colClaimUser
-	colClaimKind
-	colClaimValue
-	colEventUser
-	colEventID
-	colEraseUser
-	colEraseID
-	colPasswordUser
-	colPasswordHash
-	colDropUser
-	colDropPrefix
-	colDropName
-	colAddUser
-	colAddPrefix
-	colAddName
-	colMarkTail
-	colMarkLane
-	colMarkPos
-	// The edges of each list: four columns of those that come, two of those that go.
-	colEdges
-	colCount = colEdges + 6*4
-)
-
-// edgeColumns returns the first column of the edges of a list that come, and of
-// those that go.
-func edgeColumns(list int) (put, remove column) {
-	put = colEdges + 6*column(list)
-	return put, put + 4
-}
-
-// columnType is the type of the elements of a column.
-func columnType(c column) uint32 {
-	switch c {
-	case colNode, colFullUsername, colFullName, colFullRole, colFullPicture, colFullEmail, colFullBio, colFullEmailKey,
-		colRecordEvent, colClaimValue, colEventID, colEraseID, colPasswordHash, colDropPrefix, colDropName, colAddPrefix, colAddName, colMarkTail:
-		return oidText
-	case colFullDo, colFullPrivacy, colRecordKind, colClaimKind, colMarkLane:
-		return oidInt2
-	case colUpdated, colActive, colFullCreated, colFullUpdated, colFullActive, colFullDeleted, colFullUntil, colRecordAt:
-		return oidTimestamp
-	case colFullUID:
-		return oidUUID
-	case colFullPreferences:
-		return oidJSONB
-	case colRecordPayload:
-		return oidBytea
-	}
-	if c >= colEdges && (c-colEdges)%6 == 3 {
-		return oidTimestamp
-	}
-	return oidInt8
-}
 
 // statement is a text with the columns that are its parameters, in order.
 type statement struct {
@@ -235,12 +127,16 @@ func (s *composer) param(c column) {
 
 // guards reads what may refuse a turn, besides its version.
 func (s *composer) guards() {
-	if s.has(partClaims) {
+	if s.has(partTies) {
 		// The lock makes whoever sweeps or releases a claim wait for the batch, and
-		// the batch for them; both go by kind and value.
-		s.add(`, held AS MATERIALIZED (SELECT c.user_id FROM unnest(`, colClaimUser, colClaimKind, colClaimValue, `) AS x (user_id, kind, value)
-	JOIN claims c ON c.kind = x.kind AND c.value = x.value AND c.user_id = x.user_id WHERE EXISTS (SELECT 1 FROM fence) FOR NO KEY UPDATE OF c),
-	holders AS MATERIALIZED (SELECT user_id, count(*) AS n FROM held GROUP BY user_id)`)
+		// the batch for them. All lock by kind and value; so all that will be changed
+		// is locked here. Index: claims_user.
+		s.add(`, held AS MATERIALIZED (SELECT c.user_id, c.kind, c.value FROM claims c WHERE c.user_id = ANY (`, colTieUser, `) AND EXISTS (SELECT 1 FROM fence)
+	ORDER BY c.kind, c.value FOR NO KEY UPDATE)`)
+	}
+	if s.has(partClaims) {
+		s.add(`, holders AS MATERIALIZED (SELECT x.user_id, count(*) AS n FROM unnest(`, colClaimUser, colClaimKind, colClaimValue, `) AS x (user_id, kind, value)
+	WHERE ((x.user_id, x.kind, x.value) IN (SELECT user_id, kind, value FROM held)) IS TRUE GROUP BY x.user_id)`)
 	}
 	if s.has(partEvents) { // index: journal_event
 		s.add(`, known AS MATERIALIZED (SELECT x.user_id FROM unnest(`, colEventUser, colEventID, `) AS x (user_id, id)
@@ -388,7 +284,7 @@ func (s *composer) rest() {
 	WHERE t.todo < 3 AND (t.id IN (SELECT id FROM ok)) IS TRUE
 	ON CONFLICT (user_id) DO UPDATE SET email = excluded.email, bio = excluded.bio, preferences = excluded.preferences)`)
 	}
-	if s.has(partFull) {
+	if s.has(partTies) {
 		s.ties()
 	}
 	if s.has(partPassword) {
@@ -415,7 +311,7 @@ func (s *composer) rest() {
 // and that cannot ask ok, which writes; so it is asked beforehand (ARRAY).
 func (s *composer) ties() {
 	s.add(`, tied AS (UPDATE claims c SET loose = NOT c.loose, at = CASE WHEN c.kind = 1 THEN coalesce(t.until, c.at) ELSE c.at END
-	FROM unnest(`, colFullDo, colFullID, colFullUsername, colFullEmailKey, colFullUntil, `) AS t (todo, id, username, email, until)
+	FROM unnest(`, colTieDo, colTieUser, colTieUsername, colTieEmail, colTieUntil, `) AS t (todo, id, username, email, until)
 	WHERE c.user_id = t.id AND t.id = ANY (ARRAY(SELECT id FROM ok))
 	AND c.loose = (t.todo < 3 AND CASE c.kind WHEN 1 THEN c.value = t.username WHEN 2 THEN c.value = t.email ELSE c.kind = 3 END))`)
 }

@@ -29,8 +29,7 @@ func statements(tb testing.TB) map[string]string {
 	}
 	for _, f := range source.functions {
 		n := 0
-		var visit func(ast.Node) bool
-		visit = func(node ast.Node) bool {
+		visit := func(node ast.Node) bool {
 			e, ok := node.(ast.Expr)
 			if !ok {
 				return true

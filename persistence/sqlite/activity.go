@@ -15,7 +15,7 @@ import (
 const (
 	listActivities = `SELECT ` + recordColumns + ` FROM (
 		SELECT a.place FROM journal a INDEXED BY journal_activity
-		WHERE a.user_id = ? AND (a.at, a.seq) < (?, ?) AND a.kind IN (2, 11, 13) AND a.kind = 11 ORDER BY a.at DESC, a.seq DESC LIMIT ?
+		WHERE a.user_id = ? AND (a.at, a.seq) < (?, ?) AND a.kind IN (2, 11, 13) AND a.kind = 11 ORDER BY a.at DESC, a.seq DESC LIMIT +?
 		) page CROSS JOIN journal j ON j.place = page.place`
 	selectActivity = `SELECT ` + recordColumns + ` FROM journal j WHERE j.user_id = ? AND j.event_id = ?`
 	// timeFrom returns a time that all records from a seq on have reached, and none

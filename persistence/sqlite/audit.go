@@ -39,7 +39,7 @@ func (a *audit) Close() error { return a.c.close() }
 
 // selectAudited takes a page of ids from each of the three tables, in order.
 const selectAudited = `SELECT id FROM users WHERE id > ? UNION SELECT id FROM deleted_users WHERE id > ?
-	UNION SELECT user_id FROM journal WHERE user_id > ? ORDER BY 1 LIMIT ?`
+	UNION SELECT user_id FROM journal WHERE user_id > ? ORDER BY 1 LIMIT +?`
 
 func (a *audit) Users(ctx context.Context, after user.ID, limit int) ([]persistence.AuditedUser, error) {
 	users, err := a.users(ctx, clamp(uint64(after)), int64(limit))

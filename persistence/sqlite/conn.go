@@ -77,6 +77,9 @@ func (c *conn) close() error {
 
 // prepare returns the statement of sql, which it keeps. There are as many as
 // there are constants in this package.
+//
+// They say LIMIT +?, since SQLite plans by the value of a plain LIMIT ?, and so
+// would prepare the statement anew whenever one is bound: 30 µs.
 func (c *conn) prepare(sql string) (*prepared, error) {
 	if s, ok := c.stmts[sql]; ok {
 		return s, nil

@@ -193,7 +193,7 @@ func (db *DB) quarantined(ctx context.Context, t *tx, id user.ID) (until int64, 
 	return until, nil
 }
 
-const selectLoose = `SELECT kind, value, user_id FROM claims WHERE loose = 1 AND at < ? ORDER BY at LIMIT ?`
+const selectLoose = `SELECT kind, value, user_id FROM claims WHERE loose = 1 AND at < ? ORDER BY at LIMIT +?`
 
 // SweepClaims implements persistence.Directory. Index: claims_loose.
 func (db *DB) SweepClaims(ctx context.Context, before time.Time, limit int) (int, error) {

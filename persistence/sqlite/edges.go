@@ -13,11 +13,11 @@ import (
 // The lists, newest first, each from its index on (user_id, seq).
 const (
 	listFollowing = `SELECT f.id, f.seq, f.at FROM following f WHERE f.user_id = ? AND f.seq < ?
-		AND EXISTS (SELECT 1 FROM users u WHERE u.id = f.id) ORDER BY f.seq DESC LIMIT ?`
+		AND EXISTS (SELECT 1 FROM users u WHERE u.id = f.id) ORDER BY f.seq DESC LIMIT +?`
 	listFollowers = `SELECT f.id, f.seq, f.at FROM followers f WHERE f.user_id = ? AND f.seq < ?
-		AND EXISTS (SELECT 1 FROM users u WHERE u.id = f.id) ORDER BY f.seq DESC LIMIT ?`
-	listCrew    = `SELECT f.id, f.seq, f.at FROM followed_crew f WHERE f.user_id = ? AND f.seq < ? ORDER BY f.seq DESC LIMIT ?`
-	listStudios = `SELECT f.id, f.seq, f.at FROM followed_studios f WHERE f.user_id = ? AND f.seq < ? ORDER BY f.seq DESC LIMIT ?`
+		AND EXISTS (SELECT 1 FROM users u WHERE u.id = f.id) ORDER BY f.seq DESC LIMIT +?`
+	listCrew    = `SELECT f.id, f.seq, f.at FROM followed_crew f WHERE f.user_id = ? AND f.seq < ? ORDER BY f.seq DESC LIMIT +?`
+	listStudios = `SELECT f.id, f.seq, f.at FROM followed_studios f WHERE f.user_id = ? AND f.seq < ? ORDER BY f.seq DESC LIMIT +?`
 )
 
 // List implements persistence.Edges.

@@ -24,7 +24,7 @@ func edgeLists() map[persistence.Kind]string {
 }
 
 // selectBeginnings reads the records that begin edges, in the order of the lanes.
-const selectBeginnings = `SELECT place, user_id, seq, kind, payload FROM journal WHERE place > ? AND kind IN (5, 7, 9, 14) ORDER BY place LIMIT ?`
+const selectBeginnings = `SELECT place, user_id, seq, kind, payload FROM journal WHERE place > ? AND kind IN (5, 7, 9, 14) ORDER BY place LIMIT +?`
 
 const createSeen = `CREATE TABLE notifications_seen (
 	user_id INTEGER PRIMARY KEY,
@@ -74,7 +74,7 @@ func edgeMigration() *goose.Migration {
 func fillEdges(ctx context.Context, tx *sql.Tx) error {
 	set := make(map[persistence.Kind]*sql.Stmt)
 	for kind, list := range edgeLists() {
-		st, err := tx.PrepareContext(ctx, `UPDATE `+list+` SET seq = ? WHERE user_id = ? AND id = ?`)
+		st, err := tx.PrepareContext(ctx, `UPDATE `+list+` SET seq = ? WHERE user_id = ? AND id = ?`) //nolint:gosec // a table of ours
 		if err != nil {
 			return fmt.Errorf("set the seqs of %s: %w", list, err)
 		}

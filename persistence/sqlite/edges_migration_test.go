@@ -1,6 +1,7 @@
 package sqlite_test
 
 import (
+	"context"
 	"database/sql"
 	"fmt"
 	"path/filepath"
@@ -21,8 +22,8 @@ const beforeSeqs = 4
 
 // oldJournal writes the journals and edges that a kith of that version left: user
 // n follows and is followed in an order that neither times nor ids show.
-func oldJournal(db *sql.DB, users int) error {
-	tx, err := db.Begin()
+func oldJournal(ctx context.Context, db *sql.DB, users int) error {
+	tx, err := db.BeginTx(ctx, nil)
 	if err != nil {
 		return err
 	}
@@ -35,7 +36,7 @@ func oldJournal(db *sql.DB, users int) error {
 				return err
 			}
 			seq++
-			_, err = tx.Exec(`INSERT INTO journal (place, user_id, seq, kind, at, payload) VALUES (?, ?, ?, ?, 1, ?)`,
+			_, err = tx.ExecContext(ctx, `INSERT INTO journal (place, user_id, seq, kind, at, payload) VALUES (?, ?, ?, ?, 1, ?)`,
 				int64(n%persistence.LaneCount)<<56|int64(n*100+seq), n, seq, kind, payload)
 			return err
 		}
@@ -63,14 +64,14 @@ func oldJournal(db *sql.DB, users int) error {
 			"following": {7, 9, 1 << 40}, "followers": {300}, "followed_crew": {1<<63 - 1}, "followed_studios": {4},
 		} {
 			for _, id := range ids {
-				if _, err := tx.Exec(`INSERT INTO `+list+` (user_id, id, at) VALUES (?, ?, 5)`, n, id); err != nil {
+				if _, err := tx.ExecContext(ctx, `INSERT INTO `+list+` (user_id, id, at) VALUES (?, ?, 5)`, n, id); err != nil {
 					return err
 				}
 			}
 		}
 	}
 	for _, id := range []int64{7, 9, 300, 1 << 40} {
-		_, err := tx.Exec(`INSERT INTO users (id, uid, username, name, role, picture, followers, following, streams, videos,
+		_, err := tx.ExecContext(ctx, `INSERT INTO users (id, uid, username, name, role, picture, followers, following, streams, videos,
 			privacy, created_at, updated_at, version, email, bio, crew_members, studios)
 			VALUES (?, ?, ?, '', 'user', '', 0, 0, 0, 0, 5, 1, 1, 1, '', '', 0, 0)`, id, fmt.Appendf(nil, "%016d", id), fmt.Sprintf("user%d", id))
 		if err != nil {
@@ -84,7 +85,7 @@ func TestEdgesFromBeforeTheyHadASeqFindItInTheJournal(t *testing.T) {
 	t.Parallel()
 	const users = 250 // more than two pages of the migration
 	path := filepath.Join(t.TempDir(), "kith.db")
-	if err := sqlite.AtVersion(t.Context(), path, beforeSeqs, func(db *sql.DB) error { return oldJournal(db, users) }); err != nil {
+	if err := sqlite.AtVersion(t.Context(), path, beforeSeqs, func(db *sql.DB) error { return oldJournal(t.Context(), db, users) }); err != nil {
 		t.Fatal(err)
 	}
 	db := openAt(t, sqlite.Config{Path: path})
@@ -113,7 +114,7 @@ func TestAnOldEdgeWithoutARecordStopsTheMigration(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "kith.db")
 	err := sqlite.AtVersion(t.Context(), path, beforeSeqs, func(db *sql.DB) error {
-		if err := oldJournal(db, 1); err != nil {
+		if err := oldJournal(t.Context(), db, 1); err != nil {
 			return err
 		}
 		_, err := db.ExecContext(t.Context(), `DELETE FROM journal WHERE kind = 14`)

@@ -57,11 +57,11 @@ const (
 
 	// The index covers both.
 	selectEvents = `SELECT a.place, a.seq, a.kind, a.at FROM journal a INDEXED BY journal_activity
-		WHERE a.user_id = ? AND (a.at, a.seq) < (?, ?) AND a.kind IN (2, 11, 13) AND a.kind = 11 ORDER BY a.at DESC, a.seq DESC LIMIT ?`
+		WHERE a.user_id = ? AND (a.at, a.seq) < (?, ?) AND a.kind IN (2, 11, 13) AND a.kind = 11 ORDER BY a.at DESC, a.seq DESC LIMIT +?`
 	selectDoings = `SELECT a.place, a.seq, a.kind, a.at FROM journal a INDEXED BY journal_activity
-		WHERE a.user_id = ? AND (a.at, a.seq) < (?, ?) AND a.kind IN (2, 11, 13) ORDER BY a.at DESC, a.seq DESC LIMIT ?`
+		WHERE a.user_id = ? AND (a.at, a.seq) < (?, ?) AND a.kind IN (2, 11, 13) ORDER BY a.at DESC, a.seq DESC LIMIT +?`
 	// Index: journal_user.
-	selectJournal = `SELECT j.place, j.seq, j.kind, j.at FROM journal j WHERE j.user_id = ? AND j.seq < ? ORDER BY j.seq DESC LIMIT ?`
+	selectJournal = `SELECT j.place, j.seq, j.kind, j.at FROM journal j WHERE j.user_id = ? AND j.seq < ? ORDER BY j.seq DESC LIMIT +?`
 	selectPlaces  = `SELECT ` + recordColumns + ` FROM json_each(?) e CROSS JOIN journal j ON j.place = e.value`
 )
 

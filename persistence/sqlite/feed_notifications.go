@@ -12,7 +12,7 @@ import (
 // countUnread goes along followers_newest from the mark.
 const countUnread = `SELECT count(*) FROM (SELECT 1 FROM followers f
 	WHERE f.user_id = ? AND f.seq > coalesce((SELECT s.seq FROM notifications_seen s WHERE s.user_id = ?), 0)
-	AND EXISTS (SELECT 1 FROM users u WHERE u.id = f.id) LIMIT ?) page`
+	AND EXISTS (SELECT 1 FROM users u WHERE u.id = f.id) LIMIT +?) page`
 
 // Unread implements persistence.Notifications.
 func (db *DB) Unread(ctx context.Context, id user.ID) (unread int, err error) {

@@ -45,7 +45,7 @@ const (
 	selectTombstones = `SELECT d.id FROM json_each(?) e CROSS JOIN deleted_users d ON d.id = e.value`
 	selectSnapshots  = `SELECT s.user_id, s.seq, s.state FROM json_each(?) e CROSS JOIN snapshots s ON s.user_id = e.value`
 	selectTails      = `SELECT ` + recordColumns + ` FROM json_each(?) e CROSS JOIN journal j ON j.user_id = e.value ->> 0 AND j.seq > e.value ->> 1`
-	selectRecords    = `SELECT ` + recordColumns + ` FROM journal j WHERE j.user_id = ? AND j.seq > ? ORDER BY j.seq LIMIT ?`
+	selectRecords    = `SELECT ` + recordColumns + ` FROM journal j WHERE j.user_id = ? AND j.seq > ? ORDER BY j.seq LIMIT +?`
 )
 
 func load(ctx context.Context, c *conn, ids []user.ID, at map[user.ID]*persistence.History) error {
@@ -165,7 +165,7 @@ func (db *DB) ReadLane(ctx context.Context, lane uint8, after uint64, limit int)
 	return records, nil
 }
 
-const readLane = `SELECT ` + recordColumns + ` FROM journal j WHERE j.place > ? AND j.place < ? ORDER BY j.place LIMIT ?`
+const readLane = `SELECT ` + recordColumns + ` FROM journal j WHERE j.place > ? AND j.place < ? ORDER BY j.place LIMIT +?`
 
 func laneArgs(lane uint8, after uint64, limit int) []driver.Value {
 	return []driver.Value{place(lane, min(after, 1<<laneShift-1)), place(lane+1, 0), int64(limit)}
@@ -243,7 +243,7 @@ func (db *DB) SaveSnapshots(ctx context.Context, snapshots []persistence.Snapsho
 
 // eraseEvents finds the events that have content in journal_activity.
 const eraseEvents = `UPDATE journal SET kind = 12, payload = x'' WHERE place IN (
-	SELECT place FROM journal WHERE user_id = ? AND kind IN (2, 11, 13) AND kind = 11 LIMIT ?)`
+	SELECT place FROM journal WHERE user_id = ? AND kind IN (2, 11, 13) AND kind = 11 LIMIT +?)`
 
 // EraseUser implements persistence.Journal. It refuses a user whose row exists.
 func (db *DB) EraseUser(ctx context.Context, id user.ID, limit int) (done bool, err error) {

@@ -136,7 +136,7 @@ func (db *DB) Unpark(ctx context.Context, n persistence.Node, parked []persisten
 	})
 }
 
-const selectParked = `SELECT lane, pos, target, reason, at FROM parked WHERE target = ? ORDER BY lane, pos LIMIT ?`
+const selectParked = `SELECT lane, pos, target, reason, at FROM parked WHERE target = ? ORDER BY lane, pos LIMIT +?`
 
 // ParkedEffects implements persistence.Lanes. From the primary key.
 func (db *DB) ParkedEffects(ctx context.Context, target user.ID, limit int) ([]persistence.Parked, error) {

@@ -17,6 +17,9 @@ func TestHotStatementsUseIndexesAndSortNothing(t *testing.T) {
 			if len(plan) == 0 {
 				t.Fatal("no plan")
 			}
+			if strings.Contains(sql, "LIMIT ?") {
+				t.Error("it is prepared anew whenever it runs: see prepare")
+			}
 			for _, step := range plan {
 				// The ids asked for are scanned; so are the list of lanes and a page found by an index.
 				scan := strings.HasPrefix(step, "SCAN") && !strings.Contains(step, "VIRTUAL TABLE") && step != "SCAN lane" && step != "SCAN page" && step != "SCAN CONSTANT ROW"

@@ -34,7 +34,7 @@ func (db *DB) Identities(ctx context.Context, ids []user.ID) ([]*persistence.Ide
 	return identities, nil
 }
 
-const selectAccountsAfter = `SELECT ` + accountColumns + ` FROM users WHERE id > ? ORDER BY id LIMIT ?`
+const selectAccountsAfter = `SELECT ` + accountColumns + ` FROM users WHERE id > ? ORDER BY id LIMIT +?`
 
 // AccountsAfter implements persistence.Roster, by primary key.
 func (db *DB) AccountsAfter(ctx context.Context, after user.ID, limit int) ([]*user.Account, error) {

@@ -18,10 +18,10 @@ const afterAll = "{"
 const (
 	// searchUsernames reads a range of the index users_username. The bounds are
 	// twice the same, save at the start, where the first belongs to the range.
-	searchUsernames = `SELECT id, username FROM users WHERE username >= ? AND username > ? AND username < ? ORDER BY username LIMIT ?`
+	searchUsernames = `SELECT id, username FROM users WHERE username >= ? AND username > ? AND username < ? ORDER BY username LIMIT +?`
 	// searchNames reads a range of the primary key of name_prefixes.
 	searchNames = `SELECT u.id, p.username FROM name_prefixes p CROSS JOIN users u ON u.username = p.username
-		WHERE p.prefix = ? AND p.username > ? AND p.username < ? ORDER BY p.username LIMIT ?`
+		WHERE p.prefix = ? AND p.username > ? AND p.username < ? ORDER BY p.username LIMIT +?`
 )
 
 // Search implements persistence.Search. Those found by their username are a range

@@ -42,7 +42,7 @@ const fillPage = 500
 // fillPrefixes writes the rows of a page of users and returns the last of them
 // and how many they were.
 func fillPrefixes(ctx context.Context, tx *sql.Tx, after int64) (last int64, n int, err error) {
-	rows, err := tx.QueryContext(ctx, `SELECT id, username, name FROM users WHERE id > ? ORDER BY id LIMIT ?`, after, fillPage)
+	rows, err := tx.QueryContext(ctx, `SELECT id, username, name FROM users WHERE id > ? ORDER BY id LIMIT +?`, after, fillPage)
 	if err != nil {
 		return 0, 0, err //nolint:wrapcheck // the caller does
 	}

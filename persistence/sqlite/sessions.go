@@ -143,7 +143,7 @@ func (db *DB) EndedSessions(ctx context.Context, after uint64, limit int) ([]per
 	var ended []persistence.EndedSession
 	next := after
 	err := db.readers.get(ctx, func(ctx context.Context, c *conn) error {
-		return c.query(ctx, `SELECT seq, id, until FROM ended_sessions WHERE seq > ? ORDER BY seq LIMIT ?`, func(row []driver.Value) error {
+		return c.query(ctx, `SELECT seq, id, until FROM ended_sessions WHERE seq > ? ORDER BY seq LIMIT +?`, func(row []driver.Value) error {
 			next = number(row[0])
 			ended = append(ended, persistence.EndedSession{ID: [16]byte(blob(row[1])), Until: moment(row[2])})
 			return nil
@@ -162,8 +162,8 @@ func (db *DB) SweepSessions(ctx context.Context, now time.Time, limit int) (int,
 	err := db.writer.do(ctx, func(ctx context.Context, t *tx) error {
 		swept = 0
 		for _, sql := range [...]string{
-			`DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)`,
-			`DELETE FROM ended_sessions WHERE seq IN (SELECT seq FROM ended_sessions WHERE until <= ? ORDER BY until LIMIT ?)`,
+			`DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires_at <= ? ORDER BY expires_at LIMIT +?)`,
+			`DELETE FROM ended_sessions WHERE seq IN (SELECT seq FROM ended_sessions WHERE until <= ? ORDER BY until LIMIT +?)`,
 		} {
 			n, err := t.exec(ctx, sql, now.UnixMicro(), int64(limit))
 			if err != nil {

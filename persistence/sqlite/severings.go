@@ -31,10 +31,10 @@ const closeStep = 2000
 // the job last: cut short, the job is still there and does the rest.
 func (db *DB) CloseSevering(ctx context.Context, n persistence.Node, id user.ID) error {
 	for _, sql := range [...]string{
-		`DELETE FROM following WHERE user_id = ? AND id IN (SELECT id FROM following WHERE user_id = ? LIMIT ?)`,
-		`DELETE FROM followers WHERE user_id = ? AND id IN (SELECT id FROM followers WHERE user_id = ? LIMIT ?)`,
-		`DELETE FROM followed_crew WHERE user_id = ? AND id IN (SELECT id FROM followed_crew WHERE user_id = ? LIMIT ?)`,
-		`DELETE FROM followed_studios WHERE user_id = ? AND id IN (SELECT id FROM followed_studios WHERE user_id = ? LIMIT ?)`,
+		`DELETE FROM following WHERE user_id = ? AND id IN (SELECT id FROM following WHERE user_id = ? LIMIT +?)`,
+		`DELETE FROM followers WHERE user_id = ? AND id IN (SELECT id FROM followers WHERE user_id = ? LIMIT +?)`,
+		`DELETE FROM followed_crew WHERE user_id = ? AND id IN (SELECT id FROM followed_crew WHERE user_id = ? LIMIT +?)`,
+		`DELETE FROM followed_studios WHERE user_id = ? AND id IN (SELECT id FROM followed_studios WHERE user_id = ? LIMIT +?)`,
 	} {
 		for more := true; more; {
 			err := db.fenced(ctx, "remove edges of a deleted user", n, func(ctx context.Context, t *tx) error {
@@ -77,7 +77,7 @@ func readSeverings(ctx context.Context, c *conn) ([]persistence.Severing, error)
 
 // selectNeighbours merges the two lists, each in the order of its primary key.
 const selectNeighbours = `SELECT id FROM following WHERE user_id = ? AND id > ?
-	UNION SELECT id FROM followers WHERE user_id = ? AND id > ? ORDER BY 1 LIMIT ?`
+	UNION SELECT id FROM followers WHERE user_id = ? AND id > ? ORDER BY 1 LIMIT +?`
 
 // Neighbours implements persistence.Lanes.
 func (db *DB) Neighbours(ctx context.Context, id user.ID, after uint64, limit int) ([]user.ID, error) {

@@ -180,6 +180,8 @@ func (m *maker) body(s *schema) string {
 		return object([]member{{"refresh_token", quote(m.bob.refresh)}})
 	case "logout":
 		return m.pick(`{}`, `{"all":false}`, `{"all":null}`)
+	case "mark-notifications-seen":
+		return object([]member{{"id", quote(m.alice.uid + "/" + strconv.Itoa(1+m.IntN(99)))}})
 	}
 	return m.valid(s, "")
 }

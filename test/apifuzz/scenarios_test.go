@@ -117,6 +117,18 @@ func (w *world) play(t *testing.T, f *fuzz, rnd *rand.Rand) {
 	do(http.StatusNotFound, w.dead.token, "record-events", "/users/self/events", event)
 	do(http.StatusOK, alice.token, "record-events", "/users/self/events", `{"events":[`+event+`,{},{"type":"view","movie_id":1}]}`)
 
+	// Notifications.
+	var list struct {
+		Notifications []struct{ ID string }
+	}
+	if err := json.Unmarshal(do(http.StatusOK, bob.token, "list-notifications", "/users/self/notifications", "").body, &list); err != nil || len(list.Notifications) == 0 {
+		t.Fatalf("notifications %+v, error %v", list, err)
+	}
+	newest := `{"id":` + name(list.Notifications[0].ID) + `}`
+	do(http.StatusOK, bob.token, "mark-notifications-seen", "/users/self/notifications/seen", newest)
+	do(http.StatusNotFound, alice.token, "mark-notifications-seen", "/users/self/notifications/seen", newest)
+	do(http.StatusNotFound, w.dead.token, "get-feed", "/users/self/feed", "")
+
 	w.playPhotos(t, f, do)
 
 	// The end.

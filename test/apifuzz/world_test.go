@@ -105,6 +105,7 @@ func (w *world) populate(t *testing.T) {
 	for id, path := range map[string]string{
 		"search-users": "/users/search?q=" + marker + "&limit=1", "list-followers": "/users/" + w.bob.username + "/followers?limit=1",
 		"list-following": "/users/" + w.bob.username + "/following?limit=1", "list-events": "/users/" + w.bob.username + "/events?limit=1",
+		"get-feed":                   "/users/self/feed?limit=1",
 		"list-followed-crew-members": "/users/" + w.bob.username + "/followed/crew-members?limit=1",
 		"list-followed-studios":      "/users/" + w.bob.username + "/followed/studios?limit=1",
 	} {

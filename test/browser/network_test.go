@@ -110,8 +110,8 @@ func TestATokenIsRenewed(t *testing.T) {
 	first := p.eval(`JSON.parse(sessionStorage["kith-demo-session"]).token`)
 	p.await("the token was renewed three times", fmt.Sprintf(`(() => {
 		const { token } = JSON.parse(sessionStorage["kith-demo-session"]);
-		window.seen ??= new Set([%s]);
-		return window.seen.add(token).size > 3;
+		window.tokensSeen ??= new Set([%s]);
+		return window.tokensSeen.add(token).size > 3;
 	})()`, first))
 	if n := p.count("#wire-list b", "ready"); n != 1 {
 		t.Errorf("the stream began %d times", n)

@@ -48,7 +48,7 @@ func start(t *testing.T) *browser {
 		chromedp.Flag("disable-backgrounding-occluded-windows", true),
 		chromedp.Flag("disable-dev-shm-usage", true), chromedp.Flag("hide-scrollbars", true), chromedp.Flag("lang", "en-US"),
 	)
-	ctx, _ = chromedp.NewContext(ctx) //nolint:govet // Cancel below ends it
+	ctx, _ = chromedp.NewContext(ctx)
 	t.Cleanup(func() {
 		limited, stop := context.WithTimeout(ctx, waitTime)
 		defer stop()
@@ -169,16 +169,6 @@ func (p *tab) eval(expression string) string {
 		p.t.Fatalf("%s: %s: %v", p.name, expression, err)
 	}
 	return string(b)
-}
-
-// text returns the text of the first element of a selector, "" if there is none.
-func (p *tab) text(selector string) string {
-	p.t.Helper()
-	var text string
-	if err := json.Unmarshal([]byte(p.eval(fmt.Sprintf(`document.querySelector(%q)?.innerText ?? ""`, selector))), &text); err != nil {
-		p.t.Fatal(err)
-	}
-	return strings.TrimSpace(text)
 }
 
 // count returns how many elements of a selector have a text in them.
@@ -337,5 +327,6 @@ func (p *tab) signIn(username, password string) {
 func (p *tab) find(username string) {
 	p.t.Helper()
 	p.write("#people-search", username)
-	p.awaitIn("#people-list li", "@"+username)
+	// Others may be there until the answer has come.
+	p.await("only "+username+" is found", fmt.Sprintf(`[...document.querySelectorAll("#people-list li")].map(e => e.innerText.includes(%q)).join() === "true"`, "@"+username))
 }

@@ -1,8 +1,11 @@
 package browser_test
 
 import (
+	"maps"
 	"net/http"
 	"testing"
+
+	"github.com/chromedp/chromedp/kb"
 
 	"kith/test/kithtest"
 )
@@ -27,14 +30,12 @@ func request(t *testing.T, c *kithtest.Client, method, path string, body any) {
 func record(t *testing.T, c *kithtest.Client, id, kind string, movie int, title string, more map[string]any) {
 	t.Helper()
 	event := map[string]any{"event_id": id, "type": kind, "movie_id": movie, "event_details": map[string]string{"title": title}}
-	for k, v := range more {
-		event[k] = v
-	}
+	maps.Copy(event, more)
 	request(t, c, http.MethodPost, "/users/self/events", event)
 }
 
 func TestTwoPeopleMeet(t *testing.T) {
-	t.Parallel()
+	
 	b := start(t)
 	s := kith.Start(t, kithtest.Options{})
 	url := front(t, s) + "/demo"
@@ -62,11 +63,10 @@ func TestTwoPeopleMeet(t *testing.T) {
 
 	// Ada rates a film by keyboard; Bob sees it.
 	ada.eval(`document.querySelector("#shelf button").focus()`)
-	ada.press("\ue014\ue014") // right, right
-	ada.press("\r")
+	ada.press(kb.ArrowRight + kb.ArrowRight + kb.Enter)
 	ada.awaitText("#dialog-title", "Parasite")
 	ada.eval(`document.querySelector("#rate").focus()`)
-	ada.press("\ue014\ue014\ue014") // from 7 to 8.5
+	ada.press(kb.ArrowRight + kb.ArrowRight + kb.ArrowRight) // from 7
 	ada.awaitText(".rate-value", "8.5")
 	ada.click(".rate button.primary")
 	ada.awaitIn("#toasts", "You gave Parasite 8.5")
@@ -130,9 +130,10 @@ func TestTwoPeopleMeet(t *testing.T) {
 
 // The page of somebody who is not followed moves as long as it is open.
 func TestAPersonIsWatched(t *testing.T) {
-	t.Parallel()
+	
 	b := start(t)
 	s := kith.Start(t, kithtest.Options{})
+	front(t, s)
 	carol, dave := made(t, s, "Carol Shaw", "carol"), made(t, s, "Dave", "dave")
 	request(t, carol, http.MethodPatch, "/users/self/profile", map[string]string{"bio": "Front row, always."})
 	record(t, carol, "old", "review", 603, "The Matrix", map[string]any{"rating": 9.5, "review": "Whoa."})
@@ -162,6 +163,7 @@ func TestAPersonIsWatched(t *testing.T) {
 	eve.closeDialog()
 
 	// A private profile says so.
+	eve.unreliable() // a refused request is a line in the console
 	request(t, dave, http.MethodPatch, "/users/self/privacy", map[string]bool{"profile_public": false})
 	eve.click("#people-search")
 	eve.eval(`document.querySelector("#people-search").value = ""`)
@@ -171,9 +173,10 @@ func TestAPersonIsWatched(t *testing.T) {
 }
 
 func TestComingInIsExplained(t *testing.T) {
-	t.Parallel()
+	
 	b := start(t)
 	s := kith.Start(t, kithtest.Options{})
+	front(t, s)
 	client := made(t, s, "Ada Lovelace", "ada")
 	p := b.open("stranger", front(t, s)+"/demo")
 	p.unreliable() // a refused request is a line in the console
@@ -221,9 +224,10 @@ func TestComingInIsExplained(t *testing.T) {
 
 // A session that ends elsewhere ends here, within a moment and in words.
 func TestASessionThatEndsIsSaid(t *testing.T) {
-	t.Parallel()
+	
 	b := start(t)
 	s := kith.Start(t, kithtest.Options{})
+	front(t, s)
 	client := made(t, s, "Ada Lovelace", "ada")
 	p := b.open("ada", front(t, s)+"/demo")
 	p.unreliable()

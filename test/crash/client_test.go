@@ -284,8 +284,7 @@ func (c *client) remove(a *account) {
 	}
 }
 
-// read looks at what the account itself must see right after its own writes. What
-// it sees is committed, so from then on it is known.
+// read looks at what the account itself must see right after its own writes.
 func (c *client) read(a *account) {
 	o, t := c.storm.oracle, c.storm.t
 	answer, result := c.send("read "+a.username, func(ctx context.Context) (*kithtest.Answer, error) {
@@ -296,7 +295,7 @@ func (c *client) read(a *account) {
 		if u := answer.User; u == nil || !can(o, &a.name, u.Name) || u.Following < least || u.Following > most {
 			t.Errorf("read %s: %s; following must be from %d to %d, the name one of %q", a.username, answer, least, most, a.name.may)
 		} else {
-			begin(o, &a.name, u.Name).done()
+			saw(o, &a.name, u.Name)
 		}
 	}
 	b := c.target(a)
@@ -312,7 +311,7 @@ func (c *client) read(a *account) {
 		if answer.Following == nil || must(o, &b.deleted, false) && !can(o, edge, *answer.Following) {
 			t.Errorf("%s reads %s: %s; following must be one of %v", a.username, b.username, answer, edge.may)
 		} else {
-			begin(o, edge, *answer.Following).done()
+			saw(o, edge, *answer.Following)
 		}
 	case result == refused && answer.Status == http.StatusNotFound && !can(o, &b.deleted, true):
 		t.Errorf("read %s, whom nobody deleted: %s", b.username, answer)

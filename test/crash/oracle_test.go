@@ -3,6 +3,8 @@ package crash_test
 import (
 	"slices"
 	"sync"
+
+	"kith/test/kithtest"
 )
 
 // oracle knows the accounts that clients made and what may be true of them. It
@@ -35,14 +37,16 @@ const (
 )
 
 // fact holds the values that something may have now: one when the last answer
-// said so, more when an answer is missing.
+// said so, more when an answer is missing, in the order of the requests.
 type fact[T comparable] struct{ may []T }
 
 // could reports whether the value is possible.
 func (f *fact[T]) could(v T) bool { return slices.Contains(f.may, v) }
 
 // surely reports whether no other value is possible.
-func (f *fact[T]) surely(v T) bool { return len(f.may) == 1 && f.may[0] == v }
+func (f *fact[T]) surely(v T) bool {
+	return !slices.ContainsFunc(f.may, func(other T) bool { return other != v })
+}
 
 // change is a request that is under way: it makes a fact have a value, unless it
 // is refused.
@@ -59,10 +63,25 @@ func begin[T comparable](o *oracle, f *fact[T], after T) change[T] {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	c := change[T]{o, f, f.may, after}
-	if !f.could(after) {
+	if !f.surely(after) {
 		f.may = append(slices.Clone(f.may), after)
 	}
 	return c
+}
+
+// saw notes that a value was read while clients write. It is committed, and what
+// was asked for before it is out of the question. A request behind it whose answer
+// is missing may have been done all the same where the database was killed and the
+// server lives, which serves what it knows until it hears of it; a server that was
+// killed has read what there is.
+func saw[T comparable](o *oracle, f *fact[T], v T) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if !kithtest.Production() {
+		f.may = []T{v}
+		return
+	}
+	f.may = append([]T{v}, f.may[slices.Index(f.may, v)+1:]...)
 }
 
 // done notes that the request was acknowledged.

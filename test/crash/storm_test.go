@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"kith/test/kithtest"
+	"kith/test/services"
 )
 
 const (
@@ -29,6 +30,10 @@ type storm struct {
 	t      *testing.T
 	server *kithtest.Server
 	oracle *oracle
+
+	// In production the stores are killed, too.
+	postgres *services.Postgres
+	redis    *services.RedisServer
 
 	readers     [2]*consumer  // of the topics
 	registering chan struct{} // holds one for each registration that is under way
@@ -101,6 +106,50 @@ func (s *storm) start() {
 	s.mu.Unlock()
 }
 
+// killSomething kills the server, and in production the stores as often, and starts
+// them again.
+func (s *storm) killSomething(rng *rand.Rand) {
+	victims := []func(){s.killServer(rng)}
+	if kithtest.Production() {
+		stores := []func(){
+			func() { s.postgres.Kill(); s.postgres.Start() },
+			func() { s.redis.Kill(); s.redis.Start() },
+		}
+		switch rng.IntN(4) {
+		case 0:
+			victims = stores[:1]
+		case 1:
+			victims = append(victims, stores[0])
+		case 2:
+			victims = stores
+		}
+	}
+	// Those that die together do so in no order.
+	var all sync.WaitGroup
+	for _, kill := range victims {
+		all.Go(kill)
+	}
+	all.Wait()
+}
+
+// killServer returns what kills the server and starts it again, sometimes killing
+// it once more before it is ready.
+func (s *storm) killServer(rng *rand.Rand) func() {
+	again, after := rng.IntN(4) == 0, time.Duration(rng.IntN(500))*time.Millisecond
+	return func() {
+		s.kill()
+		if again {
+			s.server.Launch()
+			select {
+			case <-time.After(after):
+			case <-s.server.Ended():
+			}
+			s.server.Kill()
+		}
+		s.start()
+	}
+}
+
 // awaitWrites waits until n more writes are acknowledged.
 func (s *storm) awaitWrites(n int64) {
 	s.t.Helper()
@@ -118,7 +167,8 @@ func (s *storm) awaitWrites(n int64) {
 	}
 }
 
-// The real binary, written to by many clients, killed with SIGKILL twenty times:
+// The real binary, written to by many clients, killed with SIGKILL twenty times, it
+// or the stores that it runs on:
 // every acknowledged write is there, counters equal edges, kith verify is
 // content; and the topics tell plain Kafka clients, who read all the time, of
 // everything that was committed and of nothing else, in order.
@@ -127,11 +177,16 @@ func TestNothingAcknowledgedIsLostInTwentyKills(t *testing.T) {
 	rng := rand.New(rand.NewPCG(seed(t), 0))
 	s := &storm{
 		t: t, oracle: &oracle{},
-		// Clients of Kafka find it again where it was.
-		server:      kith.Start(t, kithtest.Options{Env: []string{"KITH_KAFKA_LISTEN=" + kithtest.FreePort(t)}}),
 		registering: make(chan struct{}, registrations),
 		reach:       make(chan struct{}, 1), over: make(chan struct{}), up: make(chan struct{}),
 	}
+	// Clients of Kafka find it again where it was.
+	options := kithtest.Options{Env: []string{"KITH_KAFKA_LISTEN=" + kithtest.FreePort(t)}}
+	if kithtest.Production() {
+		s.postgres, s.redis = services.StartPostgres(t, services.PostgresConfig{}), services.StartRedis(t)
+		options.Place = &services.Place{Database: s.postgres.URL(), Redis: s.redis.URL()}
+	}
+	s.server = kith.Start(t, options)
 	close(s.up)
 	s.end = sync.OnceFunc(func() { close(s.over) })
 
@@ -149,16 +204,7 @@ func TestNothingAcknowledgedIsLostInTwentyKills(t *testing.T) {
 	registered.Wait()
 	for range kills {
 		s.awaitWrites(leastWrites + rng.Int64N(mostWrites-leastWrites+1))
-		s.kill()
-		if rng.IntN(4) == 0 { // and once more before it is ready
-			s.server.Launch()
-			select {
-			case <-time.After(time.Duration(rng.IntN(500)) * time.Millisecond):
-			case <-s.server.Ended():
-			}
-			s.server.Kill()
-		}
-		s.start()
+		s.killSomething(rng)
 		if rng.IntN(2) == 0 {
 			s.readers[rng.IntN(len(s.readers))].reopen()
 		}

@@ -140,7 +140,7 @@ func TestTokensAreSignedWithTheGivenSecret(t *testing.T) {
 	const secret = "KITH_JWT_SECRET=0123456789abcdef0123456789ABCDEF-zq"
 	s := kith.Start(t, kithtest.Options{Env: []string{secret}})
 	want(t, http.StatusCreated)(s.Client().Register(t.Context(), kithtest.Registration{Username: "ada_zq", Name: "Ada", Password: password}))
-	env := append([]string{"KITH_DATA_DIR=" + s.DataDir(), secret}, kithtest.Stores(t, s.DataDir())...)
+	env := append([]string{"KITH_DATA_DIR=" + s.DataDir(), secret}, s.Stores()...)
 	tokens := []string{kith.Run(t, env, "token", "--username", "ada_zq").Stdout}
 	s.Stop()
 	tokens = append(tokens, kith.Run(t, env, "token", "--username", "ada_zq").Stdout)

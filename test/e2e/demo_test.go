@@ -17,7 +17,7 @@ const demoSize = "12"
 // demo starts a demo on a data dir and waits until it shows itself.
 func demo(t *testing.T, dir string) *kithtest.Server {
 	t.Helper()
-	s := kith.Start(t, kithtest.Options{Embedded: true, DataDir: dir, Args: []string{"demo", "--users", demoSize}})
+	s := kith.Start(t, kithtest.Options{Embedded: true, DataDir: dir, Args: []string{"demo", "--users", demoSize, "--once"}})
 	awaitDemo(t, s)
 	return s
 }
@@ -88,7 +88,7 @@ func TestDemo(t *testing.T) {
 		t.Errorf("%d records, were %d", n, records)
 	}
 
-	other := kith.Start(t, kithtest.Options{Embedded: true, Args: []string{"demo", "--users", demoSize}})
+	other := kith.Start(t, kithtest.Options{Embedded: true, Args: []string{"demo", "--users", demoSize, "--once"}})
 	if !other.AwaitLog(func(log string) bool { return strings.Contains(log, "is being filled") }) {
 		t.Fatal("nothing is filled")
 	}

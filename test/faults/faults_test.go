@@ -5,7 +5,6 @@ package faults_test
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -17,15 +16,15 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
-	_ "modernc.org/sqlite" // the driver, to spoil and mend stored data
 
 	"kith/actors/user"
 	"kith/actors/usergrain"
 	"kith/persistence"
+	"kith/test/services"
 	"kith/test/world"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(services.OnAllStores(m)) }
 
 // A node whose epoch was raised by another goes on: nothing of it is written,
 // nobody is answered success, and it stops.
@@ -78,14 +77,15 @@ func TestCrashBetweenCommitAndCard(t *testing.T) {
 	})
 }
 
-// cutCards is a cache that outlives the nodes that use it.
+// cutCards is a cache that outlives the nodes that use it, as Redis does by
+// itself.
 type cutCards struct {
 	persistence.Cards
 	cut atomic.Bool
 }
 
 func (c *cutCards) wrap(inner persistence.Cards) persistence.Cards {
-	if c.Cards == nil {
+	if c.Cards == nil || services.Production() {
 		c.Cards = inner
 	}
 	return c
@@ -107,26 +107,11 @@ func (c *cutCards) get(t *testing.T, id user.ID) *persistence.CachedCard {
 	return cards[0]
 }
 
-// change changes stored data while no node runs.
-func change(t *testing.T, path, statement string) {
-	t.Helper()
-	db, err := sql.Open("sqlite", path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := db.ExecContext(t.Context(), statement); err != nil {
-		t.Fatal(err)
-	}
-	if err := db.Close(); err != nil {
-		t.Fatal(err)
-	}
-}
-
 // rewind puts the marks of all tails back to the start: everything is delivered
 // again.
 func rewind(t *testing.T, path string) {
 	t.Helper()
-	change(t, path, `UPDATE tails SET pos = 0`)
+	world.Change(t, path, `UPDATE tails SET pos = 0`)
 }
 
 // Follows that were committed while their target was being deleted leave nothing
@@ -203,7 +188,7 @@ func TestTargetThatCannotActivate(t *testing.T) {
 	w.Do(kim.ID, user.Follow{Target: bob.ID})
 	w.Settle()
 	w.Stop()
-	change(t, path, fmt.Sprintf(`UPDATE journal SET kind = 99 WHERE user_id = %d AND seq = 1`, bob.ID))
+	world.Change(t, path, fmt.Sprintf(`UPDATE journal SET kind = 99 WHERE user_id = %d AND seq = 1`, bob.ID))
 
 	w = world.Start(t, world.Options{Path: path, Effects: true})
 	w.Do(ada.ID, user.Follow{Target: bob.ID})
@@ -223,7 +208,7 @@ func TestTargetThatCannotActivate(t *testing.T) {
 	}
 	w.Stop()
 
-	change(t, path, fmt.Sprintf(`UPDATE journal SET kind = 1 WHERE user_id = %d AND seq = 1`, bob.ID))
+	world.Change(t, path, fmt.Sprintf(`UPDATE journal SET kind = 1 WHERE user_id = %d AND seq = 1`, bob.ID))
 	w = world.Start(t, world.Options{Path: path, Effects: true})
 	w.Settle()
 	if b := w.Account(bob.ID); b.Followers != 2 {
@@ -241,7 +226,7 @@ func TestRecordThatCannotBeDecodedIsPassedBy(t *testing.T) {
 	w.Do(ada.ID, user.Follow{Target: 77})
 	w.Do(bob.ID, user.Follow{Target: ada.ID})
 	w.Stop()
-	change(t, path, fmt.Sprintf(`UPDATE journal SET payload = x'ff' WHERE user_id = %d AND seq = 2`, ada.ID))
+	world.Change(t, path, fmt.Sprintf(`UPDATE journal SET payload = %s WHERE user_id = %d AND seq = 2`, world.Bytes([]byte{0xff}), ada.ID))
 
 	var log strings.Builder
 	w = world.Start(t, world.Options{Path: path, Effects: true, Log: &log})

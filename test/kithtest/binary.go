@@ -14,13 +14,16 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"kith/test/services"
 )
 
 // Binary is the path of a built kith.
 type Binary string
 
-// Main is the body of a TestMain: it builds the binary into b, runs the tests,
-// and fails if they leave goroutines behind. It ends the process.
+// Main is the body of a TestMain: it builds the binary into b, runs the tests, with
+// their servers on embedded stores and then on Postgres and Redis, and fails if
+// they leave goroutines behind. It ends the process.
 func Main(m *testing.M, b *Binary) {
 	dir, err := os.MkdirTemp("", "kith")
 	if err == nil {
@@ -31,7 +34,7 @@ func Main(m *testing.M, b *Binary) {
 		_ = os.RemoveAll(dir) // the error to tell is the other one
 		os.Exit(1)
 	}
-	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+	goleak.VerifyTestMain(services.OnAllStores(m), goleak.Cleanup(func(code int) {
 		if err := os.RemoveAll(dir); err != nil {
 			fmt.Fprintln(os.Stderr, "remove the built binary:", err)
 			code = max(code, 1)

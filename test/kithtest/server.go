@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"kith/test/services"
 )
 
 const (
@@ -38,6 +40,8 @@ type Options struct {
 	Args []string
 	// Embedded keeps the server on the embedded stores whatever the run is on.
 	Embedded bool
+	// Place is where the data is, whatever the run is on; nil: where the run says.
+	Place *services.Place
 }
 
 // Server is a `kith serve` on one data dir, through all its restarts. Starting
@@ -95,8 +99,11 @@ func (b Binary) Launch(tb testing.TB, o Options) *Server {
 		// All clients of a test have one address.
 		"KITH_LIMIT_AVAILABILITY=off", "KITH_LIMIT_REGISTER=off", "KITH_LIMIT_LOGIN=off", "KITH_LIMIT_USER=off", "KITH_LIMIT_EVENTS=off",
 	})
-	if !o.Embedded {
-		s.stores = Stores(tb, s.dataDir)
+	switch {
+	case o.Place != nil:
+		s.stores = settings(*o.Place)
+	case !o.Embedded && Production():
+		s.stores = settings(services.PlaceFor(tb, s.dataDir))
 	}
 	s.env = slices.Concat(s.env, s.stores, o.Env)
 	tb.Cleanup(s.cleanup)

@@ -132,7 +132,7 @@ func (sh *Shell) command(line string, args []string, in []byte) []byte {
 	return nil
 }
 
-// field returns a field of a JSON object, as jq -r does: .a or .a.b.
+// field returns a field of a JSON object, as jq -r does: .a, .a.b, or .a[0].b.
 func (sh *Shell) field(line, path string, in []byte) []byte {
 	sh.tb.Helper()
 	var value any
@@ -141,8 +141,13 @@ func (sh *Shell) field(line, path string, in []byte) []byte {
 	}
 	names, ok := strings.CutPrefix(path, ".")
 	for name := range strings.SplitSeq(names, ".") {
+		name, _, first := strings.Cut(name, "[0]")
 		object, isObject := value.(map[string]any)
-		if value = object[name]; !ok || !isObject || value == nil {
+		value = object[name]
+		if list, isList := value.([]any); first && isList && len(list) > 0 {
+			value = list[0]
+		}
+		if !ok || !isObject || value == nil {
 			sh.tb.Fatalf("%q: there is no %s in %s", line, path, in)
 		}
 	}

@@ -4,10 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"io"
-	"os"
 	"strings"
-	"sync"
-	"testing"
 
 	_ "github.com/jackc/pgx/v5/stdlib" // the driver pgx
 	_ "modernc.org/sqlite"             // the driver sqlite
@@ -18,33 +15,19 @@ import (
 	"kith/test/services"
 )
 
-// EnvStores chooses the stores that all servers of a test run are on: "" or
-// "embedded", or "production" for PostgreSQL and Redis.
-const EnvStores = "KITH_TEST_STORES"
-
 // Production reports whether the servers of this run are on PostgreSQL and Redis.
-func Production() bool { return os.Getenv(EnvStores) == "production" }
-
-// placed are the settings of the stores by data dir: a server that is started
-// again on one, and the commands of its operator, find the same data.
-var placed sync.Map //nolint:gochecknoglobals // of the run
+func Production() bool { return services.Production() }
 
 const databaseSetting = "KITH_DATABASE_URL="
 
-// Stores returns the settings of the stores that belong to a data dir, which are
-// made for it the first time; none on embedded stores.
-func Stores(tb testing.TB, dataDir string) []string {
-	tb.Helper()
-	if !Production() {
-		return nil
-	}
-	if env, ok := placed.Load(dataDir); ok {
-		return env.([]string) //nolint:errcheck,forcetypeassert // nothing else is stored
-	}
-	env := []string{databaseSetting + services.Database(tb), "KITH_REDIS_URL=" + services.Redis(tb)}
-	placed.Store(dataDir, env)
-	return env
+// settings are those of a server whose data is at a place.
+func settings(p services.Place) []string {
+	return []string{databaseSetting + p.Database, "KITH_REDIS_URL=" + p.Redis}
 }
+
+// Stores returns the settings that say where the server's data is, beside the data
+// dir: for commands that are run without it.
+func (s *Server) Stores() []string { return s.stores }
 
 // databaseURL is where the server's database is, "" when it is in the data dir.
 func (s *Server) databaseURL() string {

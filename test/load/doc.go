@@ -7,7 +7,12 @@
 // Figures of one machine do not travel, ratios within one run do; so each goal
 // that can be is a ratio, its two sides take turns in short rounds, and the
 // median of the rounds counts. CPU is user and system time of the server's
-// process, from the kernel.
+// process, from the kernel, and of all processes of its stores where it has some,
+// until nothing that a round caused lies before a tail of kith.
+//
+// The phases whose names end in -pg run on a PostgreSQL and a Redis of their own,
+// with settings of production, which the table names. There the baseline of lookups
+// reads the tables of Kith, and that of follows has its own in the same database.
 //
 // The two sides get the same users, follows, tokens and requests, and must
 // answer the same before anything is measured. During it every status is
@@ -21,14 +26,20 @@
 // how much of it was used lately; further rows say what both cost together.
 //
 //   - main.go: the command line; run.go: a run from building kith to the table.
-//   - machine.go, proc.go, kith.go: the machine; processes and their CPU; the two
-//     servers and when their follows have committed.
+//     run_postgres.go: its part on PostgreSQL and Redis.
+//   - machine.go, proc.go, cpu.go: the machine; processes; what CPU they and their
+//     children use.
+//   - place.go, stores.go: where a kith keeps its data; PostgreSQL and Redis.
+//   - kith.go, usage.go, rig.go: a server, when its follows have committed, what a
+//     round on it took; the two servers of a phase.
 //   - population.go, fill.go: users and follows; writing them through the
 //     contracts of persistence. world.go: loading a million of them.
-//   - baseline.go, baseline_store.go: the server to compare with.
+//   - baseline.go, baseline_store.go, baseline_postgres.go: the server to compare
+//     with, and its databases.
 //   - generator.go, generator_run.go, requests.go, conn.go, histogram.go: the load.
-//   - lookup.go, follow.go, events.go, activation.go, activator.go, account.go,
-//     list.go, million.go, publish.go: one file a phase; the activator is the
-//     process of the activation phase.
-//   - table.go: the results. profile.go: CPU profiles of kith.
+//   - idle.go, lookup.go, follow.go, follow_postgres.go, events.go, activation.go,
+//     activator.go, account.go, list.go, million.go, publish.go: one file a phase;
+//     the activator is the process of the activation phase.
+//   - table.go: the results. profile.go: CPU profiles of kith, and
+//     what the statements of PostgreSQL took.
 package main

@@ -49,6 +49,7 @@ func (b *bench) startKith(ctx context.Context, on *setup) (*server, error) {
 	if on.cached {
 		env = append(env, "KITH_REDIS_URL="+on.stores.redis.URL())
 	}
+	env = append(env, b.env...)
 	began := time.Now()
 	p, err := start(ctx, command{name: "kith", path: b.kith, args: []string{"serve"}, env: env, dir: on.dir})
 	if err != nil {

@@ -56,6 +56,7 @@ type options struct {
 	profileDir string
 	dir        string
 	keep       bool
+	env        []string // of kith alone, NAME=value
 }
 
 func parseOptions(args []string) (options, error) {
@@ -69,8 +70,15 @@ func parseOptions(args []string) (options, error) {
 	set.Float64Var(&o.scale, "scale", 1, "`factor` on users and durations; below 1 the figures say little")
 	set.BoolVar(&o.summary, "summary", false, "also write the results in Markdown")
 	set.StringVar(&o.out, "out", "", "`file` for the Markdown; default: standard output")
-	set.StringVar(&o.profileDir, "cpuprofile", "", "`directory` for CPU profiles of each phase, and the heap of idle users; profiling itself costs a few percent")
+	set.StringVar(&o.profileDir, "cpuprofile", "", "`directory` for profiles of each phase: CPU, allocations, statements of PostgreSQL, and the heap of idle users; profiling itself costs a few percent")
 	set.StringVar(&o.dir, "dir", "", "`directory` for the databases, whose disk is measured; default: the system's for temporary files")
+	set.Func("env", "`NAME=value` in the environment of kith alone, such as GOGC=200; may be repeated", func(s string) error {
+		if name, _, ok := strings.Cut(s, "="); !ok || name == "" {
+			return errors.New("allowed is NAME=value")
+		}
+		o.env = append(o.env, s)
+		return nil
+	})
 	set.BoolVar(&o.keep, "keep", false, "leave the databases there")
 	if err := set.Parse(args); err != nil {
 		return o, fmt.Errorf("flags: %w", err)

@@ -10,7 +10,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestOptionsAreChecked(t *testing.T) {
 	t.Parallel()
-	for _, args := range [][]string{{"-scale", "0"}, {"-only", "lookup,nothing"}, {"more"}, {"-scale", "-1"}} {
+	for _, args := range [][]string{{"-scale", "0"}, {"-only", "lookup,nothing"}, {"more"}, {"-scale", "-1"}, {"-env", "GOGC"}} {
 		if _, err := parseOptions(args); err == nil {
 			t.Errorf("%q is accepted", args)
 		}

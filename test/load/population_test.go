@@ -111,6 +111,7 @@ func TestFilledDatabaseVerifies(t *testing.T) {
 	if err := saveSnapshots(t.Context(), at, states); err != nil {
 		t.Fatal(err)
 	}
+	checkVerifies(t, at, 100, 600)
 	db, err := sqlite.Open(t.Context(), sqlite.Config{Path: at.file()})
 	if err != nil {
 		t.Fatal(err)
@@ -120,7 +121,6 @@ func TestFilledDatabaseVerifies(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	checkVerifies(t, at, 100, 600)
 	accounts, err := db.Accounts(t.Context(), []user.ID{p.People[42].ID})
 	if err != nil {
 		t.Fatal(err)

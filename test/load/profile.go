@@ -12,26 +12,29 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"golang.org/x/sync/errgroup"
 )
 
-// profile fetches a CPU profile of kith, for about as long as a round lasts, when
-// one was asked for. The function that it returns waits for it.
+// profile fetches profiles of kith, of its CPU and of what it allocates, for about
+// as long as a round lasts, when they were asked for. The function that it returns
+// waits for them.
 func (b *bench) profile(ctx context.Context, s *server, name string, d time.Duration) (wait func() error) {
 	if b.profileDir == "" {
 		return func() error { return nil }
 	}
 	statements := b.countStatements(ctx, s, name)
-	done := make(chan error, 1)
-	go func() {
-		url := fmt.Sprintf("http://%s/debug/pprof/profile?seconds=%d", s.ops, max(1, int(math.Round(d.Seconds()))))
-		body, err := get(ctx, url)
-		if err == nil {
-			err = os.WriteFile(filepath.Join(b.profileDir, name+".pprof"), body, 0o600)
-		}
-		done <- err
-	}()
+	var fetching errgroup.Group
+	for _, x := range []struct{ kind, file string }{{"profile", name + ".pprof"}, {"allocs", name + "-allocs.pprof"}} {
+		fetching.Go(func() error {
+			body, err := get(ctx, fmt.Sprintf("http://%s/debug/pprof/%s?seconds=%d", s.ops, x.kind, max(1, int(math.Round(d.Seconds())))))
+			if err == nil {
+				err = os.WriteFile(filepath.Join(b.profileDir, x.file), body, 0o600)
+			}
+			return err
+		})
+	}
 	return func() error {
-		if err := <-done; err != nil {
+		if err := fetching.Wait(); err != nil {
 			return fmt.Errorf("profile kith: %w", err)
 		}
 		return statements()

@@ -21,14 +21,12 @@ func (b *bench) phasesPostgres(ctx context.Context) error {
 	if !b.wants(phaseLookupPostgres, phaseFollowPostgres, phaseEventsPostgres, phaseActivationPostgres, phaseScalePostgres) {
 		return nil
 	}
-	for _, kind := range []programs.Kind{programs.KindPostgres, programs.KindRedis} {
-		switch _, err := programs.Find(kind); {
-		case err != nil && len(b.only) > 0:
-			return fmt.Errorf("phases on PostgreSQL and Redis: %w", err)
-		case err != nil:
-			b.report.add("everything on PostgreSQL and Redis", "left out: "+err.Error(), met(false))
-			return nil
+	if err := storesInstalled(); err != nil {
+		if len(b.only) > 0 {
+			return err
 		}
+		b.report.add("everything on PostgreSQL and Redis", fmt.Sprintf("left out: %v", err), met(false))
+		return nil
 	}
 	if b.wants(phaseLookupPostgres, phaseFollowPostgres, phaseEventsPostgres) {
 		if err := b.serversPostgres(ctx); err != nil {
@@ -43,6 +41,16 @@ func (b *bench) phasesPostgres(ctx context.Context) error {
 	if b.wants(phaseScalePostgres) {
 		if err := b.scalePostgres(ctx); err != nil {
 			return fmt.Errorf("phase %s: %w", phaseScalePostgres, err)
+		}
+	}
+	return nil
+}
+
+// storesInstalled returns why no stores can be started here, or nil.
+func storesInstalled() error {
+	for _, kind := range []programs.Kind{programs.KindPostgres, programs.KindRedis} {
+		if _, err := programs.Find(kind); err != nil {
+			return fmt.Errorf("phases on PostgreSQL and Redis: %w", err)
 		}
 	}
 	return nil
@@ -83,6 +91,9 @@ func (b *bench) serversPostgres(ctx context.Context) (err error) {
 	}
 	r.cached = true
 	if err := r.start(ctx, b, schemaBare, bareFollowConns); err != nil {
+		return err
+	}
+	if err := b.measureIdle(ctx, r); err != nil {
 		return err
 	}
 	if b.wants(phaseFollowPostgres) {

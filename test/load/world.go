@@ -160,7 +160,7 @@ func (w *world) close() error {
 	if w == nil {
 		return nil
 	}
-	return errors.Join(w.server.end(), w.own.close())
+	return errors.Join(w.end(), w.own.close())
 }
 
 // worlds are two that differ in how many users there are.

@@ -17,6 +17,7 @@
 //   - services.go: Database, Redis: what tests share.
 //   - programs.go: Chromium, NPM, Python: what tests run beside servers.
 //   - own.go: StartPostgres, StartRedis, StartPgBouncer: what belongs to one test.
+//   - stores.go: running the tests of a package on embedded stores and on these.
 //   - leases.go: which logical databases of a Redis are in use.
 //   - server/: starting real servers.
 //   - run/: the command that runs other commands with servers.

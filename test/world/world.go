@@ -1,6 +1,11 @@
 // Package world runs the inside of a node in a test: a real database, the
 // committer, grains and, when asked for, the effects tail; with a journal that
-// can be told to fail. It has no gateway and no process of its own.
+// can be told to fail. It has no gateway and no process of its own. Its data is
+// embedded, or in Postgres and Redis when services.Production says so.
+//
+//   - world.go: World.
+//   - store.go: where its data is, and changing that behind its back.
+//   - journal.go: the journal that can be told to fail.
 package world
 
 import (
@@ -22,14 +27,13 @@ import (
 	"kith/actors/usergrain"
 	"kith/persistence"
 	"kith/persistence/lanes"
-	"kith/persistence/memory"
 	"kith/persistence/sqlite"
 	"kith/streams/effects"
 )
 
 // Options change what a world is made of. The zero Options are fine.
 type Options struct {
-	Path string // of the database; default: a new one in the test's folder
+	Path string // of the database, or of what stands for it; default: a new one in the test's folder
 	// Journal wraps the journal that the committer and the grains use.
 	Journal func(persistence.Journal) persistence.Journal
 	// Lanes wraps the lanes that the committer uses.
@@ -37,16 +41,16 @@ type Options struct {
 	// Cards wraps the card cache.
 	Cards   func(persistence.Cards) persistence.Cards
 	Host    func(*usergrain.Config)
-	DB      func(*sqlite.Config)
-	Log     io.Writer // default: discarded
-	Effects bool      // run the effects tail
+	DB      func(*sqlite.Config) // where it is embedded
+	Log     io.Writer            // default: discarded
+	Effects bool                 // run the effects tail
 }
 
 // World is a node without a gateway.
 type World struct {
 	TB        testing.TB
 	Path      string
-	DB        *sqlite.DB
+	DB        Store
 	Journal   persistence.Journal // as wrapped
 	Cards     persistence.Cards
 	Committer *lanes.Committer
@@ -77,11 +81,7 @@ func Start(tb testing.TB, o Options) *World {
 
 func (w *World) start(o Options, logger *slog.Logger) (err error) {
 	ctx := context.WithoutCancel(w.TB.Context()) // parts end in order, not with the test
-	db := sqlite.Config{Path: w.Path, Logger: logger}
-	if o.DB != nil {
-		o.DB(&db)
-	}
-	if w.DB, err = sqlite.Open(ctx, db); err != nil {
+	if w.DB, err = w.store(ctx, o, logger); err != nil {
 		return fmt.Errorf("open the database: %w", err)
 	}
 	w.stop = append(w.stop, w.DB.Close)
@@ -89,7 +89,7 @@ func (w *World) start(o Options, logger *slog.Logger) (err error) {
 	if o.Journal != nil {
 		w.Journal = o.Journal(w.DB)
 	}
-	cards, err := memory.NewCards(memory.Config{})
+	cards, err := w.cache(ctx, logger)
 	if err != nil {
 		return fmt.Errorf("make the card cache: %w", err)
 	}

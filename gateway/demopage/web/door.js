@@ -38,17 +38,17 @@ export class Door {
     for (const film of [...films].sort((a, b) => (a.id * 7919) % 1009 - (b.id * 7919) % 1009).slice(0, 18)) $("wall").append(poster(film));
   }
 
-  /** open shows the door, with a word on why. */
-  open(why = "") {
+  /** open shows the door, with a word on why, and how one came in before. */
+  open(why = "", way = "login") {
     $("welcome").hidden = false;
-    this.#notice(why);
     const hinted = new URLSearchParams(location.hash.slice(1)).get("sign-in");
     if (hinted) {
       this.choose("login");
       $("l-username").value = hinted.slice(0, 30);
     } else if (why) {
-      this.choose("login");
+      this.choose(way);
     }
+    this.#notice(why);
   }
 
   close() {

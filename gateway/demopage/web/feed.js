@@ -15,6 +15,7 @@ export class Feed {
   #unread = 0;
   #loading = null;
   #again = false;
+  #anew = false;
   #timer = 0;
   #suggest;
 
@@ -33,8 +34,9 @@ export class Feed {
     addEventListener("scroll", () => { if (this.#unread && this.#atTop()) this.#seen(); }, { passive: true });
   }
 
-  /** load fetches the newest page, and keeps what is there. */
-  load() {
+  /** load fetches the newest page, and keeps what is there; anew does not. */
+  load({ anew = false } = {}) {
+    this.#anew ||= anew;
     if (this.#loading) {
       this.#again = true;
       return this.#loading;
@@ -53,9 +55,11 @@ export class Feed {
     const store = this.#store;
     const first = store.feedState !== "ready";
     try {
+      const anew = this.#anew || first;
+      this.#anew = false;
       const page = await this.#api.feed();
-      if (first) store.feedNext = page.next_cursor;
-      store.addFeed(page.activities);
+      if (anew) store.replaceFeed(page);
+      else store.addFeed(page.activities);
       store.feedState = "ready";
     } catch (error) {
       if (!("status" in error)) throw error;
@@ -113,14 +117,11 @@ export class Feed {
     const list = $("feed-list");
     const filled = list.childElementCount > 0;
     sync(list, feed, activity => activity.id, activity => {
-      const e = card(activity, this.#open);
+      const { user } = activity; // as it was then
+      const e = card({ ...activity, user: { ...user, name: this.#store.name(user.uid) ?? user.name } }, this.#open);
       if (!filled) e.removeAttribute("data-new"); // only what comes later moves
       return e;
     }, fade);
-    for (const e of list.querySelectorAll("[data-uid]")) {
-      const name = this.#store.user({ uid: e.dataset.uid, name: e.textContent }).name;
-      if (e.textContent !== name) e.textContent = name;
-    }
     $("feed-more").hidden = !feedNext || feedState !== "ready";
     $("feed-state").replaceChildren(...this.#state(feed, feedState));
   }

@@ -51,7 +51,7 @@ function enter() {
   fallback = setTimeout(fill, PATIENCE);
 }
 
-function leave(why) {
+function leave(why, way) {
   clearTimeout(fallback);
   fillings++;
   session.close();
@@ -62,7 +62,7 @@ function leave(why) {
   document.body.dataset.screen = "welcome";
   document.title = "Kith, live";
   store.reset();
-  door.open(why);
+  door.open(why, way);
 }
 
 $("sign-out").addEventListener("click", async () => {
@@ -71,13 +71,14 @@ $("sign-out").addEventListener("click", async () => {
   leave("");
 });
 
-api.onSignedOut = () => leave("You were signed out. Sign in again to go on.");
+api.onSignedOut = () => leave("You were signed out. Sign in again to go on.", session.refreshable ? "login" : "token");
 session.onRenewed = token => stream.send({ type: "auth", token });
 
 /** fill loads what the frames then keep up to date. Doing it again adds what is missing. */
 async function fill() {
   clearTimeout(fallback);
   const filling = ++fillings;
+  const anew = store.feedState === "ready";
   if (!store.me) {
     try {
       const name = session.username ?? (await api.profile("self")).profile.username;
@@ -90,7 +91,7 @@ async function fill() {
       return;
     }
   }
-  await Promise.all([feed.load(), notices.load(), people.load(), own()]);
+  await Promise.all([feed.load({ anew }), notices.load(), people.load(), anew && people.again().catch(() => {}), own()]);
 }
 
 function welcome(user) {
@@ -126,7 +127,8 @@ stream.onState = state => {
     wasOffline = false;
   }
   if (state.name === "ended" && state.why && session.token) {
-    leave(session.refreshable ? state.why : `${state.why} A new one: kith token --username NAME.`);
+    if (session.refreshable) leave(state.why);
+    else leave(`${state.why} A new one: kith token --username NAME.`, "token");
   }
 };
 
@@ -142,6 +144,7 @@ const handlers = {
   "follower.added"({ id, time, data }) {
     store.relate(data.user.username, undefined, true);
     if (store.addNotices([{ id, time, user: data.user }])) store.setUnread(store.unread + 1);
+    people.relate([data.user]).catch(() => {}); // else the button says Follow
     say(`${data.user.name} follows you.`);
   },
   "follower.removed": ({ data }) => store.relate(data.user.username, undefined, false),
@@ -163,7 +166,6 @@ const handlers = {
   "activity.deleted": ({ data }) => store.forgetEvent(data.uid, data.event_id),
   "profile.updated"({ data }) {
     store.learn(data.user);
-    store.touch("feed", "notices");
   },
   "auth.expiring"({ data }) {
     if (session.refreshable) session.renew().catch(() => {});
@@ -185,6 +187,10 @@ stream.onFrame = frame => {
 
 // ---- the caller
 
+store.on("names", () => {
+  for (const e of document.querySelectorAll("[data-uid]")) e.textContent = store.name(e.dataset.uid) ?? e.textContent;
+});
+
 people.onFollow = (username, following) => {
   if (following) feed.soon();
   else store.forgetUser(username);
@@ -195,8 +201,8 @@ store.on("me", () => {
   if (!me) return;
   $("you-title").textContent = me.name;
   $("you-handle").textContent = `@${me.username}`;
-  if ($("you-face").dataset.uid !== me.uid) {
-    $("you-face").dataset.uid = me.uid;
+  if ($("you-face").dataset.of !== me.uid) {
+    $("you-face").dataset.of = me.uid;
     $("you-face").replaceChildren(face(me, "large"));
   }
   move($("count-followers"), me.followers);

@@ -22,8 +22,8 @@ export class Notices {
     const store = this.#store;
     try {
       const page = await this.#api.notifications();
+      await this.#people.relate(page.notifications.map(notice => notice.user));
       store.addNotices(page.notifications);
-      for (const notice of page.notifications) store.learn(notice.user);
       store.noticesState = "ready";
       store.setUnread(page.unread);
     } catch (error) {

@@ -50,7 +50,7 @@ export class People {
       const { users } = await (query ? this.#api.search(query) : this.#api.people(this.#seed));
       if (query !== this.#query) return; // typed on
       const others = users.filter(user => user.uid !== this.#store.me?.uid);
-      await this.#relate(others);
+      await this.relate(others);
       if (query !== this.#query) return;
       this.#found = query ? others : others.filter(user => !this.#store.following.get(user.username)).slice(0, SHOWN);
       this.#show(query, others.length);
@@ -76,11 +76,20 @@ export class People {
     $("people-empty").hidden = !text;
   }
 
-  async #relate(users) {
+  /** relate asks whom of some people the caller follows, unless that is known. */
+  async relate(users) {
     this.#store.learn(...users);
     const unknown = users.map(user => user.username).filter(name => !this.#store.following.has(name) || !this.#store.followedBy.has(name));
     if (!unknown.length) return;
     const { relationships } = await this.#api.relationships(unknown);
+    for (const r of relationships) this.#store.relate(r.username, r.following, r.followed_by);
+  }
+
+  /** again asks whom the caller follows of those who are shown: much may have changed. */
+  async again() {
+    const names = [...new Set([...document.querySelectorAll("[data-follow]")].map(e => e.dataset.follow))].slice(0, 100);
+    if (!names.length) return;
+    const { relationships } = await this.#api.relationships(names);
     for (const r of relationships) this.#store.relate(r.username, r.following, r.followed_by);
   }
 
@@ -89,7 +98,7 @@ export class People {
     return el("li", { class: "person" },
       el("button", { type: "button", class: "plain person-open", onclick: () => this.person(user.username) },
         face(user),
-        el("span", { class: "names" }, el("b", { text: user.name }), note ?? el("span", { class: "handle" }, `@${user.username}`, el("span", { class: "mutual", "data-mutual": user.username, hidden: !this.#store.followedBy.get(user.username), text: "follows you" })))),
+        el("span", { class: "names" }, el("b", { "data-uid": user.uid, text: this.#store.name(user.uid) ?? user.name }), note ?? el("span", { class: "handle" }, `@${user.username}`, el("span", { class: "mutual", "data-mutual": user.username, hidden: !this.#store.followedBy.get(user.username), text: "follows you" })))),
       this.#button(user));
   }
 
@@ -137,7 +146,7 @@ export class People {
       try {
         const page = await this.#api.list(user.username, which, cursor);
         if (mine) for (const u of page.users) this.#store.relate(u.username, which === "following" || undefined, which === "followers" || undefined);
-        await this.#relate(page.users.filter(u => u.uid !== this.#store.me?.uid));
+        await this.relate(page.users.filter(u => u.uid !== this.#store.me?.uid));
         body.append(...page.users.map(u => this.row(u)));
         more.hidden = !page.next_cursor;
         more.dataset.cursor = page.next_cursor ?? "";
@@ -164,7 +173,7 @@ export class People {
       user = answer.user;
       if (user.uid !== this.#store.me.uid) {
         this.#store.relate(username, answer.following);
-        await this.#relate([user]);
+        await this.relate([user]);
       }
     } catch (error) {
       if (!("status" in error)) throw error;

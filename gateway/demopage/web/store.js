@@ -45,16 +45,17 @@ export class Store extends EventTarget {
     this.touch("me", "feed", "notices", "relations", "films", "wire");
   }
 
-  /** user returns the newest version of a user object that was seen. */
-  user(user) { return this.#latest.get(user.uid) ?? user; }
+  /** name returns the newest name of somebody that was seen. */
+  name(uid) { return this.#latest.get(uid)?.name; }
 
   learn(...users) {
     for (const user of users) {
       const known = this.#latest.get(user.uid);
       if (known && instant(known.updated_at) > instant(user.updated_at)) continue;
-      // Counters come in frames of their own, which are newer than what a record holds.
       this.#latest.set(user.uid, user);
+      if (known && known.name !== user.name) this.touch("names");
       if (this.me?.uid === user.uid) {
+        // Counters come in frames of their own, which are newer than what a record holds.
         this.me = { ...user, followers: this.me.followers, following: this.me.following };
         this.touch("me");
       }
@@ -95,6 +96,19 @@ export class Store extends EventTarget {
       this.touch("feed");
     }
     return fresh.length;
+  }
+
+  /**
+   * replaceFeed makes the feed a page of it, and what came since: much may have
+   * changed that no frame told of.
+   */
+  replaceFeed(page) {
+    const newest = page.activities[0];
+    const since = this.feed.filter(activity => !newest || newestFirst(activity, newest) < 0);
+    this.feed = [];
+    this.feedNext = page.next_cursor;
+    this.touch("feed");
+    this.addFeed([...since, ...page.activities]);
   }
 
   /** forget takes what somebody did out of the feed. */

@@ -98,6 +98,7 @@ export class Stream {
     } catch {
       return this.#failed("The server cannot be reached.");
     }
+    if (renew) this.#renewedAt = Date.now();
     if (this.#socket || !["connecting", "resuming"].includes(this.#state.name)) return; // stopped, or connected, meanwhile
     if (!token) return this.#become({ name: "ended", why: "The session has expired." });
     const socket = new WebSocket(this.#url);
@@ -167,7 +168,6 @@ export class Stream {
     if (meaning.end) return this.#become({ name: "ended", why: meaning.end });
     if (meaning.renew) {
       const again = Date.now() - this.#renewedAt < 5_000; // the new token was refused as well
-      this.#renewedAt = Date.now();
       return again ? this.#become({ name: "ended", why: "The server does not accept this token." }) : void this.#connect(true);
     }
     if (meaning.wait) return this.#offline(meaning.why, meaning.wait * (0.75 + Math.random() / 2));
