@@ -1,3 +1,5 @@
+//go:build live
+
 package browser_test
 
 import (

@@ -1,3 +1,5 @@
+//go:build live
+
 // Package browser_test uses the live page in a real browser, against the real
 // binary, as two people would.
 //
