@@ -257,7 +257,7 @@ func (s *Server) fail(ctx context.Context, err error) *failure {
 	case r == errInternal:
 		s.cfg.Logger.LogAttrs(ctx, levelFault, "request failed", x.attrs(err)...)
 	case r.status == http.StatusServiceUnavailable && r.reasons == nil && r != errBusy: // busy is for the metrics: a line each would make it busier
-		s.logUnserved(x, err)
+		s.logUnserved(ctx, err)
 	}
 	return newFailure(x, r)
 }
@@ -268,13 +268,13 @@ const unservedEvery = time.Second
 
 // logUnserved logs one such request in a while, with how many came before it that
 // are not in the log.
-func (s *Server) logUnserved(x *exchange, err error) {
+func (s *Server) logUnserved(ctx context.Context, err error) {
 	now, last := s.cfg.Now().UnixNano(), s.unservedAt.Load()
 	if now-last < int64(unservedEvery) || !s.unservedAt.CompareAndSwap(last, now) {
 		s.unserved.Add(1)
 		return
 	}
-	s.cfg.Logger.LogAttrs(x, levelRefused, "request could not be served", append(x.attrs(err), slog.Int64("not_logged", s.unserved.Swap(0)))...)
+	s.cfg.Logger.LogAttrs(ctx, levelRefused, "request could not be served", append(exchangeOf(ctx).attrs(err), slog.Int64("not_logged", s.unserved.Swap(0)))...)
 }
 
 func newFailure(x *exchange, r *refusal) *failure {

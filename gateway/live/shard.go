@@ -74,6 +74,12 @@ func (s *Session) pushLocked(f *Frame) {
 	if o.closed {
 		return
 	}
+	if o.bytes+len(f.whole) > maxPending && !o.held {
+		s.drain() // the connection may have room, and the writer's turn not come yet
+	}
+	if o.closed {
+		return
+	}
 	if o.bytes+len(f.whole) > maxPending {
 		s.closeLocked(CloseTooSlow, "too slow")
 		return

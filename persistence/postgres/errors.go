@@ -55,7 +55,7 @@ func Away(err error) bool {
 	if anyOf(err, context.Canceled, ErrClosed, ErrNewer, ErrOutdated, ErrForeign, ErrBouncer, ErrAsync) {
 		return false
 	}
-	away := false
+	away, connecting := false, false
 	for e := range tree(err) {
 		switch e := e.(type) { //nolint:errorlint // tree unwraps
 		case *pgconn.PgError:
@@ -65,11 +65,15 @@ func Away(err error) bool {
 			away = true
 		case *tls.CertificateVerificationError, x509.UnknownAuthorityError, x509.HostnameError, x509.CertificateInvalidError:
 			return false
-		case net.Error, *pgconn.ConnectError:
+		case net.Error:
 			away = true
+		case *pgconn.ConnectError:
+			// Whatever else kept the two from agreeing may pass; but not that one wants
+			// TLS and the other has none, for which there is only a text.
+			connecting = !strings.HasSuffix(e.Error(), "server refused TLS connection")
 		}
 	}
-	return away || anyOf(err, io.EOF, io.ErrUnexpectedEOF, net.ErrClosed, context.DeadlineExceeded, pgconn.ErrConnClosed,
+	return away || connecting || anyOf(err, io.EOF, io.ErrUnexpectedEOF, net.ErrClosed, context.DeadlineExceeded, pgconn.ErrConnClosed,
 		pgconn.ErrReadOnlyConnection, pgconn.ErrStandbyConnection)
 }
 

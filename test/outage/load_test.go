@@ -181,13 +181,6 @@ func (l *load) enter(phase string) {
 	l.phase = phase
 }
 
-// count returns how many writes were answered so in a phase.
-func (l *load) count(phase, what string) int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.sight(phase).writes[what]
-}
-
 // await waits until what was seen in the phase is enough.
 func (l *load) await(what string, enough func(*sight) bool) {
 	l.t.Helper()

@@ -49,7 +49,7 @@ func table(t *testing.T, rows []row) {
 		for _, r := range rows {
 			fmt.Fprintf(&b, "%s %s |\n", r.stable(), r.during.slowest.Round(10*time.Millisecond))
 		}
-		if err := os.WriteFile(document, []byte(b.String()), 0o644); err != nil { //nolint:gosec // a document
+		if err := os.WriteFile(document, []byte(b.String()), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}

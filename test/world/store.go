@@ -41,7 +41,7 @@ type Store interface {
 func (w *World) store(ctx context.Context, o Options, logger *slog.Logger) (Store, error) {
 	if services.Production() {
 		//nolint:wrapcheck // says all
-		return postgres.Open(ctx, postgres.Config{URL: services.PlaceFor(w.TB, w.Path).Database, PoolSize: poolSize, Logger: logger})
+		return postgres.Open(ctx, postgres.Config{URL: services.PlaceFor(w.TB, w.Path).Database, PoolSize: poolSize, Logger: logger}) //nolint:contextcheck // the place is made in the context of the test
 	}
 	cfg := sqlite.Config{Path: w.Path, Logger: logger}
 	if o.DB != nil {
@@ -58,7 +58,7 @@ func (w *World) cache(ctx context.Context, logger *slog.Logger) (persistence.Car
 	if !services.Production() {
 		return memory.NewCards(memory.Config{}) //nolint:wrapcheck // says all
 	}
-	client, err := redis.Open(ctx, redis.Config{URL: services.PlaceFor(w.TB, w.Path).Redis, Logger: logger})
+	client, err := redis.Open(ctx, redis.Config{URL: services.PlaceFor(w.TB, w.Path).Redis, Logger: logger}) //nolint:contextcheck // the place is made in the context of the test
 	if err != nil {
 		return nil, err //nolint:wrapcheck // says all
 	}
