@@ -19,7 +19,7 @@
 //   - openapi.go, examples.json: what huma cannot know of the description: what
 //     the parts are for, an example of every request and every answer.
 //   - docs.go, docs.html: the description, and a page that renders it.
-//   - people.go: cards, from the cache or the directory.
+//   - people.go, flights.go: cards, from the cache or the directory.
 //   - envelope.go, errors.go: how success and everything else is written; the one
 //     table from errors to statuses, codes and messages.
 //   - metrics.go, ops.go: what operators see.

@@ -22,7 +22,7 @@ func (s *Server) addNotifications() {
 		method: http.MethodGet, path: "/users/self/notifications", id: "list-notifications", tag: tagFeed,
 		summary: "Who began to follow you",
 		description: "Newest first. An unfollow takes its notification back. " +
-			"unread counts those above the newest that was marked as seen, up to 10,000.",
+			"unread counts those above the newest that was marked as seen, up to 1,000.",
 		also:   []int{http.StatusNotModified},
 		errors: []int{http.StatusBadRequest, http.StatusNotFound},
 	}, s.listNotifications)
@@ -53,7 +53,7 @@ type notificationObject struct {
 type notificationsAnswer struct {
 	Status        success        `json:"status"`
 	Notifications []notification `json:"notifications" nullable:"false"`
-	Unread        int            `json:"unread" minimum:"0" maximum:"10000" doc:"How many were not marked as seen, in all pages; 10,000 stands for that and more"`
+	Unread        int            `json:"unread" minimum:"0" maximum:"1000" doc:"How many were not marked as seen, in all pages; 1,000 stands for that and more"`
 	Count         int            `json:"count" doc:"Rows in this page"`
 	Next          *string        `json:"next_cursor" nullable:"true" doc:"null at the end"`
 }
@@ -122,7 +122,7 @@ type seenOutput struct{ Body *seenAnswer }
 // seenAnswer is {status,unread}.
 type seenAnswer struct {
 	Status success `json:"status"`
-	Unread int     `json:"unread" minimum:"0" maximum:"10000" doc:"How many are left"`
+	Unread int     `json:"unread" minimum:"0" maximum:"1000" doc:"How many are left"`
 }
 
 // markSeen may be repeated. An id that the caller never had is not found, one that

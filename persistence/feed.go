@@ -15,7 +15,7 @@ const (
 	// Feeds.Missed passes; what is missed beyond them is More.
 	MaxMissedScan = 100_000
 	// MaxUnread is how far Notifications.Unread counts.
-	MaxUnread = 10_000
+	MaxUnread = 1000
 )
 
 // FeedPlace is the place of a record among those of many users: newest first,
@@ -61,8 +61,9 @@ type Missed struct {
 	Records []Record
 	// Authors has everybody but the reader whose records are among them.
 	Authors map[user.ID]*Author
-	// More says that there are more than asked for. Then Records and Authors are
-	// empty: to give a part would hide the loss of the rest.
+	// More says that there are more than asked for, or that they are larger than
+	// what is read at once, 32 MiB. Then Records and Authors are empty: to give a
+	// part would hide the loss of the rest.
 	More bool
 }
 

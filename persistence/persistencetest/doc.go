@@ -6,7 +6,9 @@
 //     refuses it, and the fence.
 //   - history.go: Journal, the rest. Loading, reading, snapshots, erasing.
 //   - directory.go, edges.go, credentials.go, sessions.go, limits.go, lanes.go, audit.go, roster.go, broker.go,
-//     search.go, live.go, feed.go, feed_property.go: their contracts.
+//     search.go, live.go, feed.go, feed_property.go, notifications.go: their
+//     contracts.
+//   - feed_world.go: a world for measuring feeds.
 //   - cards.go: RunCards, for caches of cards.
 //
 // The suites see an engine only through its contracts, except that Store.Break

@@ -45,7 +45,7 @@ func Feeds(t *testing.T, open func(*testing.T) Store) {
 			}
 		},
 		"many authors whose histories interleave": func(t *testing.T, w *world) {
-			grains := w.registered(t, 121)
+			grains := w.registered(t, 71)
 			reader := grains[0]
 			var (
 				followed []user.ID
@@ -61,14 +61,14 @@ func Feeds(t *testing.T, open func(*testing.T) Store) {
 			}
 			w.takes(t, reader, reader.follows(followed...))
 			newestFirst(want)
-			for _, limit := range []int{10, 100} {
+			for _, limit := range []int{30, 100} {
 				got, _ := w.feed(t, reader.id, limit, everything)
 				equal(t, "the feed", got, want)
 			}
 		},
 		"one busy author among many quiet ones": func(t *testing.T, w *world) {
-			grains := w.registered(t, 101)
-			reader, busy := grains[0], grains[50]
+			grains := w.registered(t, 51)
+			reader, busy := grains[0], grains[25]
 			var want []persistence.Record
 			for i, g := range grains[1:] {
 				turn := g.does("first")
@@ -78,7 +78,7 @@ func Feeds(t *testing.T, open func(*testing.T) Store) {
 				}
 				want = append(want, turn.Records...)
 			}
-			for i := range 30 {
+			for i := range 15 {
 				turn := busy.does(fmt.Sprintf("a%d", i), fmt.Sprintf("b%d", i))
 				w.takes(t, busy, turn)
 				w.takes(t, busy, busy.records(persistence.KindProfileUpdated, persistence.KindPrivacySet))
@@ -90,7 +90,7 @@ func Feeds(t *testing.T, open func(*testing.T) Store) {
 			}
 			w.takes(t, reader, reader.follows(followed...))
 			newestFirst(want)
-			for _, limit := range []int{3, 20, 100} {
+			for _, limit := range []int{7, 100} {
 				got, _ := w.feed(t, reader.id, limit, everything)
 				equal(t, "the feed", got, want)
 			}
@@ -300,82 +300,6 @@ func Missed(t *testing.T, open func(*testing.T) Store) {
 			missed := must(w.Missed(t.Context(), reader.id, cursor, 10_000))(t)
 			equal(t, "missed", missed.Records, oldestFirst(want))
 			equal(t, "authors", len(missed.Authors), 3)
-		},
-	})
-}
-
-// Notifications checks what is kept of how far they were seen.
-func Notifications(t *testing.T, open func(*testing.T) Store) {
-	unread := func(t *testing.T, w *world, g *grain, want int) {
-		t.Helper()
-		if got := must(w.Unread(t.Context(), g.id))(t); got != want {
-			t.Fatalf("%d unread, want %d", got, want)
-		}
-	}
-	rules(t, open, map[string]func(*testing.T, *world){
-		"the current followers above the mark are unread": func(t *testing.T, w *world) {
-			grains := w.registered(t, 7)
-			g := grains[0]
-			unread(t, w, g, 0)
-			turn := g.followedBy(grains[1].id, grains[2].id, grains[3].id, grains[4].id)
-			w.takes(t, g, turn)
-			w.takes(t, grains[6], grains[6].followedBy(grains[1].id))
-			unread(t, w, g, 4)
-			noError(t, w.MarkSeen(t.Context(), g.id, turn.Records[1].Seq))
-			unread(t, w, g, 2)
-			noError(t, w.MarkSeen(t.Context(), g.id, turn.Records[1].Seq))
-			noError(t, w.MarkSeen(t.Context(), g.id, turn.Records[0].Seq))
-			unread(t, w, g, 2) // a mark never goes back
-			w.takes(t, grains[4], grains[4].deletes())
-			unread(t, w, g, 1)
-			removed := g.records(persistence.KindFollowerRemoved)
-			removed.Followers = []persistence.Edge{{ID: uint64(grains[3].id), Removed: true}}
-			w.takes(t, g, removed)
-			unread(t, w, g, 0)
-			w.takes(t, g, g.followedBy(grains[3].id, grains[5].id))
-			unread(t, w, g, 2)                                             // one of whom follows again
-			noError(t, w.MarkSeen(t.Context(), g.id, turn.Records[2].Seq)) // what was taken back is still a place
-			unread(t, w, g, 2)
-			noError(t, w.MarkSeen(t.Context(), g.id, g.account.Version))
-			unread(t, w, g, 0)
-			unread(t, w, grains[6], 1)
-		},
-		"what was never a notification is not found": func(t *testing.T, w *world) {
-			grains := w.registered(t, 2)
-			g := grains[0]
-			w.takes(t, g, g.followedBy(grains[1].id))
-			for _, seq := range []uint64{0, 1, 3, 1 << 40, 1<<64 - 1} {
-				wantError(t, w.MarkSeen(t.Context(), g.id, seq), persistence.ErrNotFound)
-			}
-			wantError(t, w.MarkSeen(t.Context(), grains[1].id, 2), persistence.ErrNotFound)
-			wantError(t, w.MarkSeen(t.Context(), 7777, 1), persistence.ErrNotFound)
-			unread(t, w, g, 1)
-			w.takes(t, g, g.deletes())
-			wantError(t, w.MarkSeen(t.Context(), g.id, 2), persistence.ErrNotFound)
-		},
-		"erasing a user removes the mark": func(t *testing.T, w *world) {
-			grains := w.registered(t, 3)
-			g := grains[0]
-			w.takes(t, g, g.followedBy(grains[1].id, grains[2].id))
-			noError(t, w.MarkSeen(t.Context(), g.id, g.account.Version))
-			w.takes(t, g, g.deletes())
-			must(w.EraseUser(t.Context(), g.id, 10))(t)
-			unread(t, w, g, 2) // its own rows are there until the severing closes
-		},
-		"it counts to a bound": func(t *testing.T, w *world) {
-			const n = persistence.MaxUnread + 10
-			grains := w.registered(t, n+1)
-			g := grains[0]
-			for some := range slices.Chunk(grains[1:], 2000) {
-				var ids []user.ID
-				for _, f := range some {
-					ids = append(ids, f.id)
-				}
-				w.takes(t, g, g.followedBy(ids...))
-			}
-			unread(t, w, g, persistence.MaxUnread)
-			noError(t, w.MarkSeen(t.Context(), g.id, 21))
-			unread(t, w, g, n-20)
 		},
 	})
 }

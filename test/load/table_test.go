@@ -3,6 +3,7 @@ package main
 import (
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 )
 
@@ -43,5 +44,24 @@ func TestThousands(t *testing.T) {
 		if got := thousands(x); got != want {
 			t.Errorf("thousands(%g) = %s, want %s", x, got, want)
 		}
+	}
+}
+
+// What a side is made up of is said as soon as either has stores, and only then.
+func TestPartsAreSaidWhereThereAreStores(t *testing.T) {
+	t.Parallel()
+	bare := []sample{{outcome: outcome{Done: 10}, usage: usage{Server: time.Millisecond}}}
+	on := []sample{{outcome: outcome{Done: 10}, usage: usage{Server: time.Millisecond, Database: 2 * time.Millisecond, Cache: 500 * time.Microsecond}}}
+	var r report
+	r.addParts(bare, bare, "bare")
+	if len(r.rows) > 0 {
+		t.Errorf("rows are %v, want none", r.rows)
+	}
+	r.addParts(on, bare, "bare")
+	if want := "server 100.0 + PostgreSQL 200.0 + Redis 50.0; bare: server 100.0"; len(r.rows) != 1 || r.rows[0].measured != want {
+		t.Errorf("rows are %v, want %q", r.rows, want)
+	}
+	if each := on[0].each(); each != 350 {
+		t.Errorf("%g µs, want 350", each)
 	}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -86,7 +87,8 @@ func made(rounds []sample, in float64) string {
 // addParts says of what the CPU of both sides is made up, where there is more than
 // one part.
 func (r *report) addParts(own, other []sample, name string) {
-	if median(other, (*sample).ofDatabase) > 0 {
+	onStores := func(s sample) bool { return s.Database+s.Cache > 0 }
+	if slices.ContainsFunc(own, onStores) || slices.ContainsFunc(other, onStores) {
 		r.add("the same: µs of CPU", parts(own, 1)+"; "+name+": "+parts(other, 1), unjudged)
 	}
 }

@@ -43,7 +43,7 @@ const (
 const away = 30 * time.Second
 
 func faults() []fault {
-	refused := []string{unavailable, unknown}
+	refused := []string{unavailable, unknown, busy}
 	return []fault{
 		{
 			name: "PostgreSQL answers 100 ms late", writes: []string{good}, reads: []string{good}, ready: fine,
@@ -51,7 +51,7 @@ func faults() []fault {
 			heal:   func(r *rig) { r.toPG.clean() },
 		},
 		{
-			name: "all connections to PostgreSQL are cut, and come back at once", writes: []string{good, unavailable, unknown}, reads: []string{good, unavailable}, ready: fine,
+			name: "all connections to PostgreSQL are cut, and come back at once", writes: []string{good, unavailable, unknown, busy}, reads: []string{good, unavailable}, ready: fine,
 			strike: func(r *rig) { r.toPG.cut(); r.toPG.mend(); r.server.AwaitReady() },
 			heal:   func(*rig) {},
 		},
@@ -71,7 +71,7 @@ func faults() []fault {
 			heal:   func(r *rig) { r.postgres.Start() },
 		},
 		{
-			name: "PostgreSQL takes no writes (a failover to a standby)", writes: []string{unavailable, unknown}, reads: []string{good, unavailable}, ready: noDatabase,
+			name: "PostgreSQL takes no writes (a failover to a standby)", writes: refused, reads: []string{good, unavailable}, ready: noDatabase,
 			strike: func(r *rig) {
 				r.ask(`ALTER SYSTEM SET default_transaction_read_only = on`)
 				r.ask(`SELECT pg_reload_conf()`)
@@ -89,7 +89,7 @@ func faults() []fault {
 			strike: takeConnections, heal: func(*rig) {},
 		},
 		{
-			name: "the disk of PostgreSQL is full", writes: []string{unavailable, unknown, good}, reads: []string{good, unavailable}, ready: noDatabase,
+			name: "the disk of PostgreSQL is full", writes: []string{unavailable, unknown, busy, good}, reads: []string{good, unavailable}, ready: noDatabase,
 			config: smallDisk, strike: fillDisk, heal: freeDisk,
 		},
 		{
