@@ -20,22 +20,31 @@ func (s *Server) authenticate(x *exchange) error {
 	if !ok {
 		return errBadToken
 	}
-	token, err := s.tokens.Verify(x, bearer)
-	switch {
-	case errors.Is(err, auth.ErrToken):
-		return errBadToken
-	case err != nil:
-		return fmt.Errorf("verify a token: %w", err)
-	}
-	ended, err := s.ended.Has(x, token.Session)
-	switch {
-	case err != nil:
-		return fmt.Errorf("%w: %w", errUnavailable, err)
-	case ended:
-		return errBadToken
+	token, err := s.verify(x, bearer)
+	if err != nil {
+		return err
 	}
 	x.token = token
 	return nil
+}
+
+// verify returns what a token says whose session has not ended.
+func (s *Server) verify(ctx context.Context, bearer string) (*auth.Token, error) {
+	token, err := s.tokens.Verify(ctx, bearer)
+	switch {
+	case errors.Is(err, auth.ErrToken):
+		return nil, errBadToken
+	case err != nil:
+		return nil, fmt.Errorf("verify a token: %w", err)
+	}
+	ended, err := s.ended.Has(ctx, token.Session)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("%w: %w", errUnavailable, err)
+	case ended:
+		return nil, errBadToken
+	}
+	return token, nil
 }
 
 // goneIs is what a valid token of a user who does not exist, or no longer does,
@@ -50,7 +59,11 @@ func goneIs(aboutCaller bool) error {
 // caller returns the card of whoever sent the request. aboutCaller says whether
 // the route is about them; see goneIs.
 func (s *Server) caller(ctx context.Context, aboutCaller bool) (*persistence.CachedCard, error) {
-	token := exchangeOf(ctx).token
+	return s.userOf(ctx, exchangeOf(ctx).token, aboutCaller)
+}
+
+// userOf returns the card of whom a token is for.
+func (s *Server) userOf(ctx context.Context, token *auth.Token, aboutCaller bool) (*persistence.CachedCard, error) {
 	id := token.User()
 	if id == 0 {
 		return s.bearer(ctx, token, aboutCaller)

@@ -24,6 +24,7 @@ import (
 	"kith/actors/usergrain"
 	"kith/gateway/auth"
 	"kith/gateway/limits"
+	"kith/gateway/live"
 	"kith/persistence"
 )
 
@@ -74,6 +75,14 @@ type Config struct {
 	// Provider verifies tokens of an outside identity provider; nil: there is none.
 	// Run of the Server runs it.
 	Provider *auth.Provider
+	// Hub pushes to WebSockets; nil: there are none. Run of the Server runs it.
+	Hub *live.Hub
+	// HubMetrics counts what sockets do; nil: nothing does.
+	HubMetrics *live.Metrics
+	// Origins are the browser origins whose pages may open WebSockets, as scheme and
+	// host, beside the host that the request names.
+	Origins []string
+
 	// Limits says how often clients may ask; nil: as often as they like.
 	Limits *limits.Gate
 
@@ -104,6 +113,7 @@ type Server struct {
 	passwords *auth.Passwords
 	cursors   *cursors
 	people    *people
+	sockets   *live.Sockets          // nil: there are none
 	described func() ([]byte, error) // the description, encoded once
 
 	// Of requests that could not be served: when one was last logged, and how many
@@ -147,11 +157,15 @@ func New(cfg Config) (*Server, error) {
 	if cfg.Rand == nil {
 		cfg.Rand = rand.Reader
 	}
+	var s *Server // of OnEnd, which is not called before it is there
 	tokens, err := auth.New(auth.Config{Secret: cfg.Secret, Provider: cfg.Provider, Now: cfg.Now, Rand: cfg.Rand})
 	if err != nil {
 		return nil, fmt.Errorf("gateway: %w", err)
 	}
-	ended, err := auth.NewEnded(auth.EndedConfig{Store: cfg.Credentials, Logger: cfg.Logger, Registerer: cfg.Registerer, Now: cfg.Now})
+	ended, err := auth.NewEnded(auth.EndedConfig{
+		Store: cfg.Credentials, Logger: cfg.Logger, Registerer: cfg.Registerer, Now: cfg.Now,
+		OnEnd: func(ids []auth.SessionID) { s.endLogins(ids) },
+	})
 	if err != nil {
 		return nil, fmt.Errorf("gateway: %w", err)
 	}
@@ -164,7 +178,7 @@ func New(cfg Config) (*Server, error) {
 		return nil, fmt.Errorf("gateway: make a prefix of request ids: %w", err)
 	}
 	m := newMetrics(cfg.Registerer)
-	s := &Server{
+	s = &Server{
 		cfg: cfg, router: chi.NewMux(), metrics: m, unmatched: make(map[string]*routeMetrics),
 		tokens: tokens, ended: ended, passwords: passwords, cursors: newCursors(cfg.Secret),
 		people:   newPeople(cfg.Directory, cfg.Cards, m),
@@ -192,6 +206,9 @@ func New(cfg Config) (*Server, error) {
 	s.addEvents()
 	s.addFeed()
 	s.addNotifications()
+	if err := s.addLive(); err != nil {
+		return nil, err
+	}
 	s.addDocs()
 	s.described = sync.OnceValues(s.encodeDescription)
 	if err := s.complete(); err != nil {
@@ -208,6 +225,9 @@ func (s *Server) Handler() http.Handler { return http.HandlerFunc(s.serve) }
 // elsewhere are not heard of.
 func (s *Server) Run(ctx context.Context) error {
 	runs := []func(context.Context) error{s.ended.Run}
+	if s.sockets != nil {
+		runs = append(runs, s.sockets.Run)
+	}
 	if s.cfg.Provider != nil {
 		runs = append(runs, s.cfg.Provider.Run)
 	}

@@ -148,6 +148,12 @@ func (c *Client) Follows(caller, target user.ID) (follows, known bool) {
 	return c.cfg.Host.Follows(caller, target)
 }
 
+// Following returns whom id follows as far as is committed, and whether that is known
+// on this node without asking anybody.
+func (c *Client) Following(id user.ID) (following []user.ID, known bool) {
+	return c.cfg.Host.Following(id)
+}
+
 // Warm asks for an activation in the background. It never blocks.
 func (c *Client) Warm(id user.ID) {
 	c.mu.Lock()

@@ -121,6 +121,25 @@ func (h *Host) Follows(caller, target user.ID) (follows, known bool) {
 	return v.following.Contains(target), true
 }
 
+// Following returns whom id follows as far as is committed, and whether that is known
+// here: only while id is activated. A change shows a moment after its answer.
+func (h *Host) Following(id user.ID) (following []user.ID, known bool) {
+	g := h.active.get(id)
+	if g == nil {
+		return nil, false
+	}
+	v := g.view.Load()
+	if v == nil {
+		return nil, false
+	}
+	g.touch(h.cfg.Now())
+	following = make([]user.ID, 0, v.following.Len())
+	for other := range v.following.All() {
+		following = append(following, other)
+	}
+	return following, true
+}
+
 // Activations returns how many grains are active on this node.
 func (h *Host) Activations() int { return h.active.len() }
 

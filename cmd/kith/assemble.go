@@ -19,6 +19,7 @@ import (
 	"kith/gateway"
 	"kith/gateway/auth"
 	"kith/gateway/limits"
+	"kith/gateway/live"
 	"kith/persistence"
 	"kith/persistence/disk"
 	"kith/persistence/lanes"
@@ -212,11 +213,11 @@ func (v *server) admin(ctx context.Context) error {
 
 // public makes the gateway.
 func (v *server) public(ctx context.Context) error {
-	live, err := lanes.NewLive(ctx, lanes.LiveConfig{Users: v.db, Journal: v.db, Committer: v.committer, Logger: v.logger, Registerer: v.registry})
+	listed, err := lanes.NewLive(ctx, lanes.LiveConfig{Users: v.db, Journal: v.db, Committer: v.committer, Logger: v.logger, Registerer: v.registry})
 	if err != nil {
 		return fmt.Errorf("make the list of users: %w", err)
 	}
-	v.add("list of users", live.Run)
+	v.add("list of users", listed.Run)
 	gate, err := v.limits()
 	if err != nil {
 		return err
@@ -225,9 +226,18 @@ func (v *server) public(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	hub, metrics, err := v.hub(ctx)
+	if err != nil {
+		return err
+	}
+	origins, err := v.settings.origins()
+	if err != nil {
+		return err
+	}
 	g, err := gateway.New(gateway.Config{ //nolint:contextcheck // requests bring their own
 		Grains: v.client, Relations: v.client, Directory: v.db, Edges: v.db, Credentials: v.db, Cards: v.cards,
-		Activities: v.db, Feeds: v.db, Notifications: v.db, Search: v.db, Shuffle: live, Blobs: v.photos, Limits: gate, Provider: outside,
+		Activities: v.db, Feeds: v.db, Notifications: v.db, Search: v.db, Shuffle: listed, Blobs: v.photos, Limits: gate, Provider: outside,
+		Hub: hub, HubMetrics: metrics, Origins: origins,
 		Secret: v.secret, AccessTTL: v.settings.AccessTTL.duration(), RefreshTTL: v.settings.RefreshTTL.duration(),
 		Ready: v.ready, Logger: v.logger, Registerer: v.registry, Version: version(),
 	})
@@ -238,6 +248,19 @@ func (v *server) public(ctx context.Context) error {
 	v.parts = append(v.parts, v.serving...)
 	v.http.show(g.Handler())
 	return nil
+}
+
+// hub makes what pushes to WebSockets.
+func (v *server) hub(ctx context.Context) (*live.Hub, *live.Metrics, error) {
+	metrics := live.NewMetrics(v.registry)
+	hub, err := live.New(ctx, live.Config{
+		People: gateway.NewLivePeople(v.db, v.db, v.cards, v.client), Lanes: lanes.NewReader(v.committer, v.db), Feeds: v.db,
+		Cursors: live.NewCursors(v.secret), Logger: v.logger, Metrics: metrics,
+	})
+	if err != nil {
+		return nil, nil, fmt.Errorf("make the hub: %w", err)
+	}
+	return hub, metrics, nil
 }
 
 // publicURL is the base of the URLs that the server hands out.

@@ -48,7 +48,7 @@ func (s *storage) check() error {
 // set and ignored, data would go elsewhere than its operator thinks.
 func unbuilt() []string {
 	return []string{
-		"KITH_SEARCH_URL", "KITH_WS_ORIGINS",
+		"KITH_SEARCH_URL",
 		"KITH_S3_ENDPOINT", "KITH_S3_BUCKET", "KITH_S3_REGION", "KITH_S3_ACCESS_KEY", "KITH_S3_SECRET_KEY",
 	}
 }
@@ -69,9 +69,10 @@ func (s *signing) check() error {
 type settings struct {
 	storage
 	signing
-	HTTPAddr   string   `name:"http-addr" env:"KITH_HTTP_ADDR" default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Public listener: REST, health."`
+	HTTPAddr   string   `name:"http-addr" env:"KITH_HTTP_ADDR" default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Public listener: REST, WebSockets, health."`
 	OpsAddr    string   `name:"ops-addr" env:"KITH_OPS_ADDR" default:"127.0.0.1:9464" placeholder:"HOST:PORT" help:"Private listener: metrics, profiles."`
 	PublicURL  string   `name:"public-url" env:"KITH_PUBLIC_URL" placeholder:"URL" help:"Base of the URLs that the server hands out. Default: http:// and the HTTP address."`
+	WSOrigins  string   `name:"ws-origins" env:"KITH_WS_ORIGINS" placeholder:"ORIGINS" help:"Browser origins whose pages may open /ws, separated by commas, such as https://app.example.com,https://*.example.org. Default: the host that serves it."`
 	AccessTTL  lifetime `name:"access-ttl" env:"KITH_ACCESS_TTL" default:"1h" placeholder:"TIME" help:"How long an access token is good for."`
 	RefreshTTL lifetime `name:"refresh-ttl" env:"KITH_REFRESH_TTL" default:"30d" placeholder:"TIME" help:"How long a refresh token is good for."`
 	RedisURL   secret   `name:"redis-url" env:"KITH_REDIS_URL" placeholder:"URL" help:"Redis for cached cards and shared limits, such as redis://cache.example.com:6379/0. Default: in this process."`
@@ -109,6 +110,9 @@ func (s *settings) check() error {
 		if u, err := webURL(s.PublicURL); err != nil || u.RawQuery != "" {
 			return badSetting("KITH_PUBLIC_URL", redacted(s.PublicURL), "an http(s) URL without user, query and fragment, such as https://api.example.com")
 		}
+	}
+	if _, err := s.origins(); err != nil {
+		return badSetting("KITH_WS_ORIGINS", s.WSOrigins, err.Error())
 	}
 	for _, l := range []struct {
 		name  string

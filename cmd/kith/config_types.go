@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"kith/gateway"
 )
 
 // secret is a setting that is never shown.
@@ -68,4 +70,19 @@ func (l lifetime) duration() time.Duration {
 		return 0
 	}
 	return d
+}
+
+// origins returns the browser origins of KITH_WS_ORIGINS.
+func (s *settings) origins() ([]string, error) {
+	var all []string
+	for one := range strings.SplitSeq(s.WSOrigins, ",") {
+		if one = strings.TrimSpace(one); one == "" {
+			continue
+		}
+		if err := gateway.CheckOrigin(one); err != nil {
+			return nil, err //nolint:wrapcheck // says what is allowed
+		}
+		all = append(all, one)
+	}
+	return all, nil
 }

@@ -207,6 +207,10 @@ func (s *showing) show(ctx context.Context) error {
 
 // invite says how to look at the world.
 func (s *showing) invite(viewer, star, token string, ttl time.Duration) {
+	at := ""
+	if s.base != tailURL {
+		at = " --url " + s.base
+	}
 	goesOn := "Nobody does anything in it but you."
 	if s.pace > 0 {
 		goesOn = fmt.Sprintf("Every %s or so somebody watches, rates or follows.", s.pace)
@@ -214,7 +218,15 @@ func (s *showing) invite(viewer, star, token string, ttl time.Duration) {
 	fmt.Fprintf(s.con.out, `
 %s people, %s follows and %s events are here. %s
 
-Everybody's password is %q. This is a token of %s, good for %s:
+See it live in a browser, as %s with the password %q, which is everybody's:
+
+%s/demo#sign-in=%s
+
+See it live in another terminal:
+
+%s tail%s --token %s
+
+This is a token of %s, good for %s:
 
 %s
 
@@ -227,8 +239,18 @@ curl -s -H 'Authorization: Bearer %s' '%s/users/search?q=ma&limit=5'
 All routes: %s/docs. The server runs until you stop it (Ctrl-C); kith demo on this data dir starts it again.
 `,
 		thousands(len(s.world.People)), thousands(s.world.Follows()), thousands(s.world.Events()), goesOn,
-		demoPassword, viewer, strings.TrimSuffix(strings.TrimSuffix(ttl.String(), "0s"), "0m"), token,
+		viewer, demoPassword, s.base, viewer,
+		invocation(), at, token,
+		viewer, strings.TrimSuffix(strings.TrimSuffix(ttl.String(), "0s"), "0m"), token,
 		token, s.base, star, token, s.base, star, token, s.base, s.base)
+}
+
+// invocation is how whoever runs this kith runs it again.
+func invocation() string {
+	if strings.Contains(os.Args[0], "go-build") { // of go run, which removes it in the end
+		return "go run ./cmd/kith"
+	}
+	return os.Args[0]
 }
 
 // fill shows how far it is, on a terminal as a bar.

@@ -5,7 +5,7 @@
 //     environment, checked.
 //   - datadir.go, umask_unix.go: what lives in the data dir, the lock on it, and
 //     that it is private.
-//   - serve.go, demo.go, token.go, role.go, verify.go, migrate.go: one file a command.
+//   - serve.go, demo.go, tail.go, token.go, role.go, verify.go, migrate.go: one file a command.
 //   - assemble.go, kafka.go, database.go: the one place that wires the parts.
 //   - process.go, lifecycle.go: starting parts in order, stopping them in reverse.
 //   - operator.go, admin.go: the operator's commands, in this process or through
@@ -42,6 +42,7 @@ func main() {
 type commands struct {
 	Serve   serveCommand   `cmd:"" help:"Run the server. Without settings, everything is embedded and lives in the data dir."`
 	Demo    demoCommand    `cmd:"" help:"Run the server with a small world in it to play with, on a data dir of its own."`
+	Tail    tailCommand    `cmd:"" help:"Print the live stream of a user, through every interruption."`
 	Token   tokenCommand   `cmd:"" help:"Print an access token for an existing user."`
 	Role    roleCommand    `cmd:"" help:"Give a user a role: admin, creator or user."`
 	Verify  verifyCommand  `cmd:"" help:"Check the stored data: counters against edges, journal against projections."`
@@ -61,6 +62,7 @@ func run(ctx context.Context, args []string, stdout, stderr *os.File) int {
 		kong.Description("A realtime social backend: people follow people, record what they watch, and see what their friends do as it happens."),
 		kong.UsageOnError(),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
+		kong.Vars{"tail_url": tailURL},
 		kong.Writers(stdout, stderr),
 		kong.Exit(func(code int) { done = code }),
 	)

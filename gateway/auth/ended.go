@@ -40,6 +40,9 @@ type EndedConfig struct {
 	Logger *slog.Logger
 	// Registerer takes the metrics; nil: they are not registered.
 	Registerer prometheus.Registerer
+	// OnEnd is called with sessions that ended, soon after each did, perhaps more than
+	// once; nil: nobody is told. It must not block.
+	OnEnd func([]SessionID)
 	// Now is the clock of tokens, time.Now when nil.
 	Now func() time.Time
 }
@@ -138,7 +141,12 @@ func (e *Ended) learn(ctx context.Context) error {
 
 // Add notes sessions that ended here, before they are read back.
 func (e *Ended) Add(ended []persistence.EndedSession) {
+	if len(ended) == 0 {
+		return
+	}
+	ids := make([]SessionID, 0, len(ended))
 	for _, one := range ended {
+		ids = append(ids, one.ID)
 		s := e.shard(one.ID)
 		s.mu.Lock()
 		until, there := s.sessions[one.ID]
@@ -149,6 +157,9 @@ func (e *Ended) Add(ended []persistence.EndedSession) {
 			s.sessions[one.ID] = one.Until
 		}
 		s.mu.Unlock()
+	}
+	if e.cfg.OnEnd != nil {
+		e.cfg.OnEnd(ids)
 	}
 }
 

@@ -41,9 +41,13 @@ type RefusedError struct{ Code, Message string }
 
 // Codes of error frames.
 const (
-	CodeUnknownType = "unknown_type"
-	CodeBadField    = "bad_field"
-	CodeBadCursor   = "bad_cursor"
+	CodeUnknownType    = "unknown_type"
+	CodeBadField       = "bad_field"
+	CodeBadCursor      = "bad_cursor"
+	CodeUnauthorised   = "unauthorized"
+	CodeUserNotFound   = "user_not_found"
+	CodeTooManyWatches = "too_many_watches"
+	CodeUnavailable    = "unavailable"
 )
 
 // Error says why.

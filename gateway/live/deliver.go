@@ -13,30 +13,55 @@ import (
 // batch is what was read for the records of one delivery.
 type batch struct {
 	events []user.Event // of each record; nil: nobody here is told of it
+	broken map[int]bool // records that cannot be decoded
 	cards  map[user.ID]*persistence.CachedCard
-	open   map[pair]bool // whether the author follows the reader, of new follows
+	open   map[pair]openness // of authors whose profile is not public
 }
 
 type pair struct{ reader, author user.ID }
 
+// wants is what a batch lacks before it can be delivered.
+type wants struct {
+	cards   []CardAt
+	readers map[user.ID][]user.ID // by author
+}
+
+func (w *wants) nothing() bool { return len(w.cards) == 0 && len(w.readers) == 0 }
+
 // take delivers records of one lane, ascending. All that can fail comes first: an
 // error is that nothing was delivered, and it is tried again.
 func (h *Hub) take(ctx context.Context, lane uint8, records []persistence.Record) error {
-	b, err := h.prepare(ctx, records)
-	if err != nil {
-		return err
-	}
+	b := &batch{events: make([]user.Event, len(records)), cards: make(map[user.ID]*persistence.CachedCard), open: make(map[pair]openness)}
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	// Sessions begin while the lock is not held, and then more may be needed.
+	for w := h.wants(records, b); !w.nothing(); w = h.wants(records, b) {
+		if err := h.fetch(ctx, b, w); err != nil {
+			return err
+		}
+	}
 	for id, c := range b.cards {
 		h.interests.refresh(id, c)
 	}
-	for i := range records {
-		if b.events[i] != nil {
-			h.apply(&records[i], b.events[i], b)
+	for p, open := range b.open {
+		if a := h.interests.authors[p.author]; a != nil {
+			for s := range h.interests.readers[p.reader] {
+				if e, there := a.edges[s]; there && e.open == openUnknown {
+					e.open = open
+					a.edges[s] = e
+				}
+			}
 		}
 	}
+	for i := range records {
+		var f *Frame
+		if b.events[i] != nil {
+			f = h.apply(&records[i], b.events[i], b)
+		}
+		h.recents.add(&records[i], f)
+	}
 	h.positions[lane] = records[len(records)-1].Pos
+	h.cfg.Metrics.delivered(h.cfg.Now().Sub(records[0].At), len(records))
 	return nil
 }
 
@@ -45,65 +70,96 @@ func (h *Hub) concerns(id user.ID) (reads, shows bool) {
 	return len(h.interests.readers[id]) > 0, h.interests.authors[id] != nil
 }
 
-// prepare reads what the records need. A record that cannot be decoded is left
-// out and told to the operator: it must not keep everybody else's.
-func (h *Hub) prepare(ctx context.Context, records []persistence.Record) (*batch, error) {
-	b := &batch{events: make([]user.Event, len(records)), cards: make(map[user.ID]*persistence.CachedCard), open: make(map[pair]bool)}
-	h.mu.Lock()
-	for i := range records {
+// wants decodes the records that somebody here may be told of, and returns what
+// has to be read for them. A record that cannot be decoded is left out and told to
+// the operator: it must not keep everybody else's.
+func (h *Hub) wants(records []persistence.Record, b *batch) (w wants) {
+	asked := make(map[user.ID]bool)
+	card := func(id user.ID, version uint64) {
+		if _, there := b.cards[id]; !there && id != 0 && !asked[id] {
+			asked[id] = true
+			w.cards = append(w.cards, CardAt{id, version})
+		}
+	}
+	for i := len(records) - 1; i >= 0; i-- { // so that of each user the newest comes first
 		r := &records[i]
 		reads, shows := h.concerns(r.User)
-		if !reads && !shows {
+		if !reads && !shows || b.broken[i] {
 			continue
 		}
-		e, err := usergrain.DecodeRecord(r)
-		if err != nil {
-			h.cfg.Logger.Error("a record cannot be read", "user_id", uint64(r.User), "seq", r.Seq, "error", err)
+		if b.events[i] == nil {
+			e, err := usergrain.DecodeRecord(r)
+			if err != nil {
+				h.cfg.Logger.Error("a record cannot be read", "user_id", uint64(r.User), "seq", r.Seq, "error", err)
+				if b.broken == nil {
+					b.broken = make(map[int]bool)
+				}
+				b.broken[i] = true
+				continue
+			}
+			b.events[i] = e
+		}
+		card(r.User, r.Seq)
+		if reads {
+			card(otherOf(b.events[i]), 0)
+		}
+		if !shows {
 			continue
 		}
-		b.events[i] = e
-		b.cards[r.User] = nil
-		if !reads {
+		if _, done := w.readers[r.User]; done {
 			continue
 		}
-		if other := otherOf(e); other != 0 {
-			b.cards[other] = nil
+		var ask []user.ID
+		for _, reader := range h.interests.authors[r.User].unknown(b.cards[r.User]) {
+			p := pair{reader, r.User}
+			if _, there := b.open[p]; !there {
+				b.open[p] = openUnknown // asked for; once
+				ask = append(ask, reader)
+			}
 		}
-		if f, ok := e.(user.Followed); ok {
-			b.open[pair{r.User, f.Target}] = false
+		if len(ask) > 0 {
+			if w.readers == nil {
+				w.readers = make(map[user.ID][]user.ID)
+			}
+			w.readers[r.User] = ask
 		}
 	}
-	h.mu.Unlock()
-	if len(b.cards) == 0 {
-		return b, nil
-	}
-	if err := h.readCards(ctx, b.cards); err != nil {
-		return nil, err
-	}
-	for p := range b.open {
-		open, err := h.cfg.People.FollowedBy(ctx, p.reader, []user.ID{p.author})
-		if err != nil {
-			return nil, fmt.Errorf("read whether user %d follows user %d: %w", p.author, p.reader, err)
-		}
-		b.open[p] = open[0]
-	}
-	return b, nil
+	return w
 }
 
-// readCards fills in the cards of the keys of cards; nil stays where nobody is.
-func (h *Hub) readCards(ctx context.Context, cards map[user.ID]*persistence.CachedCard) error {
-	ids := make([]user.ID, 0, len(cards))
-	for id := range cards {
-		ids = append(ids, id)
+// fetch reads what a batch lacks. It lets go of the hub's lock meanwhile.
+func (h *Hub) fetch(ctx context.Context, b *batch, w wants) error {
+	h.mu.Unlock()
+	defer h.mu.Lock()
+	if err := h.readCards(ctx, w.cards, b.cards); err != nil {
+		return err
 	}
-	found, err := h.cfg.People.Cards(ctx, ids)
+	for author, readers := range w.readers {
+		follows, err := h.cfg.People.Follows(ctx, author, readers)
+		if err != nil {
+			return fmt.Errorf("read which of %d users user %d follows: %w", len(readers), author, err)
+		}
+		for i, reader := range readers {
+			b.open[pair{reader, author}] = opennessOf(follows[i])
+		}
+	}
+	return nil
+}
+
+// readCards adds the cards to those found; nil where nobody is.
+func (h *Hub) readCards(ctx context.Context, wanted []CardAt, into map[user.ID]*persistence.CachedCard) error {
+	if len(wanted) == 0 {
+		return nil
+	}
+	found, err := h.cfg.People.Cards(ctx, wanted)
 	if err != nil {
-		return fmt.Errorf("read %d cards: %w", len(ids), err)
+		return fmt.Errorf("read %d cards: %w", len(wanted), err)
 	}
 	for i, c := range found {
-		if c != nil && !c.Deleted {
-			cards[ids[i]] = c
+		if c != nil && c.Deleted {
+			c = nil
 		}
+		into[wanted[i].ID] = c
 	}
 	return nil
 }
@@ -124,9 +180,20 @@ func otherOf(e user.Event) user.ID {
 	}
 }
 
-// apply delivers one record. Of a user who is gone by now nothing is shown but
-// that: the sessions are closed.
-func (h *Hub) apply(r *persistence.Record, e user.Event, b *batch) {
+// deletedEvent returns the id of the event that a record deletes.
+func deletedEvent(r *persistence.Record) string {
+	e, err := usergrain.DecodeRecord(r)
+	if err != nil {
+		return ""
+	}
+	d, _ := e.(user.ActivityDeleted)
+	return d.EventID
+}
+
+// apply delivers one record, and returns the frame that tells of it, if there is
+// one. Of a user who is gone by now nothing is shown but that: the sessions are
+// closed.
+func (h *Hub) apply(r *persistence.Record, e user.Event, b *batch) *Frame {
 	if _, gone := e.(user.Deleted); gone {
 		for s := range h.interests.readers[r.User] {
 			s.close(CloseSessionEnded, "the account was deleted")
@@ -134,15 +201,15 @@ func (h *Hub) apply(r *persistence.Record, e user.Event, b *batch) {
 		if a := h.interests.authors[r.User]; a != nil {
 			a.card = nil
 		}
-		return
+		return nil
 	}
-	h.noteEdges(r, e, b)
+	h.noteEdges(r, e)
 	card := b.cards[r.User]
 	if card == nil {
-		return
+		return nil
 	}
 	told := teller{hub: h, record: r, card: card, ref: RecordRef{UID: card.Card.UID, Seq: r.Seq, At: r.At}}
-	f, err := told.frame(e, b.cards)
+	f, err := frameOf(told.ref, card, e, b.cards)
 	if err != nil {
 		h.cfg.Logger.Error("a frame cannot be encoded", "user_id", uint64(r.User), "seq", r.Seq, "error", err)
 	}
@@ -154,44 +221,43 @@ func (h *Hub) apply(r *persistence.Record, e user.Event, b *batch) {
 		told.counters()
 	default:
 	}
+	return f
 }
 
 // noteEdges keeps the index in step with the follows of the record's user: as a
 // reader, whose sessions are told of others, and as an author, whose profile is
 // open to whom they follow.
-func (h *Hub) noteEdges(r *persistence.Record, e user.Event, b *batch) {
-	other, follows := user.ID(0), false
-	switch e := e.(type) { //nolint:gochecksumtype // of the others there is nothing to say here
-	case user.Followed:
-		other, follows = e.Target, true
-	case user.Unfollowed:
-		other = e.Target
-	case user.Severed:
-		other = e.Gone
-	default:
+func (h *Hub) noteEdges(r *persistence.Record, e user.Event) {
+	other, follows := followOf(e)
+	if other == 0 {
 		return
 	}
 	if a := h.interests.authors[r.User]; a != nil {
 		for s := range h.interests.readers[other] {
-			if edge := a.edges[s]; edge != nil {
-				edge.open, edge.changed = follows, true
+			if edge, there := a.edges[s]; there {
+				edge.open = opennessOf(follows)
+				a.edges[s] = edge
 			}
 		}
 	}
 	for s := range h.interests.readers[r.User] {
-		if !follows {
-			if edge := s.authors[other]; edge != nil {
-				edge.follows = false
-				h.interests.drop(s, other)
-			}
-			s.unfollowed(other)
-			continue
-		}
-		h.interests.edge(s, other).follows = true
-		if open, read := b.open[pair{r.User, other}]; read {
-			h.interests.learn(s, other, b.cards[other], open)
-		}
+		h.interests.change(s, other, func(edge *edge) { edge.follows = follows })
+		s.noteFollow(other, follows)
 	}
+}
+
+// followOf returns whom an event makes its user follow, or follow no longer; 0
+// when it does neither.
+func followOf(e user.Event) (other user.ID, follows bool) {
+	switch e := e.(type) { //nolint:gochecksumtype // the others change no follows
+	case user.Followed:
+		return e.Target, true
+	case user.Unfollowed:
+		return e.Target, false
+	case user.Severed:
+		return e.Gone, false
+	}
+	return 0, false
 }
 
 // teller makes and hands out the frames of one record.
@@ -200,11 +266,6 @@ type teller struct {
 	record *persistence.Record
 	card   *persistence.CachedCard
 	ref    RecordRef
-}
-
-// frame returns what is told of e, nil when nothing is.
-func (t *teller) frame(e user.Event, cards map[user.ID]*persistence.CachedCard) (*Frame, error) {
-	return frameOf(t.ref, t.card, e, cards)
 }
 
 // frameOf returns the frame of a record by the user whom card shows, nil when
@@ -251,7 +312,7 @@ func (t *teller) tell(e user.Event, f *Frame) {
 		return
 	}
 	for s, edge := range a.edges {
-		if s.reader.Card.ID != t.record.User && shows(e, func(section user.Section) bool { return a.sees(edge, section) }) {
+		if s.reader != t.record.User && shows(e, func(section user.Section) bool { return a.sees(edge, section) }) {
 			s.push(f)
 		}
 	}

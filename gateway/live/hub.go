@@ -20,30 +20,31 @@ const (
 	// maxWatches is how many users a session may watch.
 	maxWatches = 100
 	// cursorEvery is how often sessions that are sent something get a cursor.
-	cursorEvery = time.Second
-	// heartbeat is how often a socket is pinged.
-	heartbeat    = 25 * time.Second
+	cursorEvery  = time.Second
 	deliverChunk = 512 // records at once
 	readTimeout  = 5 * time.Second
 	retryLane    = 100 * time.Millisecond
+	// refillRecords is how many of the newest records of each lane are read at the
+	// start.
+	refillRecords = 512
 )
 
-// Refusals of Attach and Watch.
-var (
-	ErrTooManySockets = errors.New("live: too many sockets")
-	ErrTooManyWatches = errors.New("live: too many watches")
-	ErrStopped        = errors.New("live: stopped")
-)
+// CardAt asks for the card of a user that is no older than a version of it.
+type CardAt struct {
+	ID      user.ID
+	Version uint64 // of user.Card; 0: as it is now
+}
 
-// People is what the hub reads of users. What it returns is committed, and no
-// older than the call.
+// People is what the hub reads of users. What it returns is committed.
 type People interface {
-	// Cards returns the cards of ids, in their order; nil where nobody is.
-	Cards(ctx context.Context, ids []user.ID) ([]*persistence.CachedCard, error)
-	// Following returns whom the reader follows.
+	// Cards returns the cards that are asked for, in their order; nil or a tombstone
+	// where nobody is.
+	Cards(ctx context.Context, wanted []CardAt) ([]*persistence.CachedCard, error)
+	// Following returns whom the reader follows. It may be behind what the lanes
+	// hold by what was committed a moment ago.
 	Following(ctx context.Context, reader user.ID) ([]user.ID, error)
-	// FollowedBy says of each of the authors whether they follow the reader.
-	FollowedBy(ctx context.Context, reader user.ID, authors []user.ID) ([]bool, error)
+	// Follows says of each of the readers whether the author follows them.
+	Follows(ctx context.Context, author user.ID, readers []user.ID) ([]bool, error)
 }
 
 // Lanes is where the records come from.
@@ -65,6 +66,7 @@ type Config struct {
 	Feeds   persistence.Feeds
 	Cursors *Cursors
 	Logger  *slog.Logger
+	Metrics *Metrics // nil: nothing is counted
 	// Now is the clock, time.Now when nil.
 	Now func() time.Time
 	// Shards is how many goroutines write; one a core when 0.
@@ -78,12 +80,14 @@ type Hub struct {
 
 	mu        sync.Mutex
 	interests interests
+	recents   recents
 	positions Positions // everything up to here is in the queues
 	next      int       // the shard of the next session
 	stopped   bool
 }
 
-// New makes a Hub that begins where the lanes end.
+// New makes a Hub that begins where the lanes end. What they hold last it reads, so
+// that clients that come back after a restart need not ask the database.
 func New(ctx context.Context, cfg Config) (*Hub, error) {
 	if cfg.People == nil || cfg.Lanes == nil || cfg.Feeds == nil || cfg.Cursors == nil || cfg.Logger == nil {
 		return nil, errors.New("live: a hub needs people, lanes, feeds, cursors and a logger")
@@ -98,11 +102,34 @@ func New(ctx context.Context, cfg Config) (*Hub, error) {
 	if err != nil {
 		return nil, fmt.Errorf("live: read the heads of the lanes: %w", err)
 	}
-	h := &Hub{cfg: cfg, interests: newInterests(), positions: heads}
+	h := &Hub{cfg: cfg, interests: newInterests(), recents: newRecents(heads), positions: heads}
 	for range cfg.Shards {
-		h.shards = append(h.shards, newShard())
+		h.shards = append(h.shards, newShard(cfg.Metrics))
+	}
+	if err := h.refill(ctx); err != nil {
+		return nil, err
 	}
 	return h, nil
+}
+
+// refill reads the newest records of every lane.
+func (h *Hub) refill(ctx context.Context) error {
+	for lane := range uint8(persistence.LaneCount) {
+		head := h.positions[lane]
+		from := head - min(head, refillRecords)
+		records, err := h.cfg.Lanes.After(ctx, lane, from, refillRecords)
+		if err != nil {
+			return fmt.Errorf("live: read lane %d after %d: %w", lane, from, err)
+		}
+		h.recents.floor[lane] = from
+		for i := range records {
+			if records[i].Pos > head {
+				break
+			}
+			h.recents.add(&records[i], nil)
+		}
+	}
+	return nil
 }
 
 // Run delivers until ctx ends, and then closes all sessions as going away.
@@ -127,13 +154,18 @@ func (h *Hub) Run(ctx context.Context) error {
 // deliver follows the lanes. A lane that cannot be read, or whose users cannot,
 // is tried again: nothing is left out.
 func (h *Hub) deliver(ctx context.Context) {
+	closed := make(chan time.Time) // always ready
+	close(closed)
 	tick := time.NewTicker(cursorEvery)
 	defer tick.Stop()
-	var behind uint64
+	var failed, behind uint64
 	for {
 		var again <-chan time.Time
-		if behind != 0 {
+		switch {
+		case failed != 0:
 			again = time.After(retryLane)
+		case behind != 0:
+			again = closed
 		}
 		select {
 		case <-ctx.Done():
@@ -143,19 +175,29 @@ func (h *Hub) deliver(ctx context.Context) {
 		case <-h.cfg.Lanes.Wake():
 		case <-again:
 		}
-		dirty := behind | h.cfg.Lanes.Dirty()
-		behind = 0
-		for rest := dirty; rest != 0 && ctx.Err() == nil; rest &= rest - 1 {
+		failed, behind = h.followAll(ctx, failed, behind|h.cfg.Lanes.Dirty())
+	}
+}
+
+// followAll delivers what lanes hold, one chunk of each, and returns the one that
+// could not be read, if any, and those that may hold more. The one that failed
+// before comes first, and while it fails nothing of the others is delivered: it may
+// hold an unfollow that would keep them from being shown.
+func (h *Hub) followAll(ctx context.Context, failed, dirty uint64) (fails, behind uint64) {
+	for _, lanes := range [...]uint64{failed, dirty &^ failed} {
+		for rest := lanes; rest != 0 && ctx.Err() == nil; rest &= rest - 1 {
 			lane := uint8(bits.TrailingZeros64(rest)) //nolint:gosec // below 64
 			more, err := h.follow(ctx, lane)
 			if err != nil && ctx.Err() == nil {
 				h.cfg.Logger.Warn("a lane is not delivered; it is tried again", "lane", lane, "error", err)
+				return 1 << lane, dirty | failed
 			}
-			if more || err != nil {
+			if more {
 				behind |= 1 << lane
 			}
 		}
 	}
+	return 0, behind
 }
 
 // follow delivers the next records of a lane and reports whether there may be

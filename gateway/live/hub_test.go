@@ -9,7 +9,6 @@ import (
 
 	"kith/actors/user"
 	"kith/gateway/live"
-	"kith/persistence"
 )
 
 func TestAFollowerIsToldOfWhatTheyMaySee(t *testing.T) {
@@ -86,7 +85,7 @@ func TestAWatchShowsAStranger(t *testing.T) {
 		t := w.t
 		session, s := w.attach(ada, "")
 		defer session.Detach()
-		if err := errors.Join(session.Watch(t.Context(), bob), session.Watch(t.Context(), bob)); err != nil {
+		if err := errors.Join(session.Watch(bob), session.Watch(bob)); err != nil {
 			t.Fatal(err)
 		}
 		w.does(bob, user.ActivityRating, "r1")
@@ -97,11 +96,11 @@ func TestAWatchShowsAStranger(t *testing.T) {
 		w.does(bob, user.ActivityRating, "r2")
 		s.expect(t, "")
 		for id := user.ID(10); id < 110; id++ {
-			if err := session.Watch(t.Context(), id); err != nil {
+			if err := session.Watch(id); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if err := session.Watch(t.Context(), bob); !errors.Is(err, live.ErrTooManyWatches) {
+		if err := session.Watch(bob); !errors.Is(err, live.ErrTooManyWatches) {
 			t.Errorf("the 101st watch: %v", err)
 		}
 	})
@@ -138,13 +137,20 @@ func TestWhatHappensWhileASessionBeginsComesOnce(t *testing.T) {
 	inWorld(t, func(w *world) {
 		t := w.t
 		w.follow(ada, bob)
-		w.onMiss = func() {
-			w.does(bob, user.ActivityRating, "r1")
-			synctest.Wait() // it is delivered live, and missed
+		before, s := w.attach(ada, "")
+		cursor := s.frames(t)[0].Data.Cursor
+		before.Detach()
+		n := 0
+		w.onRead = func() {
+			if n++; n == 1 { // the card of ada, who is in the index already
+				w.does(bob, user.ActivityRating, "r1")
+				synctest.Wait()
+			}
 		}
-		session, s := w.attach(ada, "")
+		session, s := w.attach(ada, cursor)
 		defer session.Detach()
-		s.expect(t, "ready ada, activity bob r1")
+		w.does(bob, user.ActivityRating, "r2")
+		s.expect(t, "ready ada, activity bob r1, activity bob r2")
 	})
 }
 
@@ -229,8 +235,7 @@ func TestADeletedUserAndThe21stSocketAreRefused(t *testing.T) {
 			defer session.Detach()
 			last = s
 		}
-		card := persistence.NewCard(*w.cards[ada])
-		if _, err := w.hub.Attach(t.Context(), card, "", &socket{}); !errors.Is(err, live.ErrTooManySockets) {
+		if _, err := w.hub.Attach(t.Context(), ada, "", &socket{}); !errors.Is(err, live.ErrTooManySockets) {
 			t.Errorf("the 21st: %v", err)
 		}
 		w.commit(ada, user.Deleted{At: time.Now()})

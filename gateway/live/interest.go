@@ -14,69 +14,92 @@ type interests struct {
 
 // author is somebody of whom sessions here are told.
 type author struct {
-	card  *persistence.CachedCard // the newest known; nil: not read yet
-	edges map[*Session]*edge
+	card  *persistence.CachedCard // the newest known; nil: not needed yet
+	edges map[*Session]edge
 }
 
 // edge is what ties a session to an author.
 type edge struct {
 	follows bool // the reader follows the author
 	watches bool // the session watches the author
-	// open says whether the author follows the reader. Before known, nothing is
-	// shown: what comes meanwhile is part of what the session reads as missed.
-	open  bool
-	known bool
-	// changed says that a record has set open since the edge is there.
-	changed bool
+	open    openness
+}
+
+// openness says whether the author follows the reader: then a profile that is not
+// public is open to them. It is read when the first such profile asks for it.
+type openness uint8
+
+const (
+	openUnknown openness = iota
+	openNo
+	openYes
+)
+
+func opennessOf(follows bool) openness {
+	if follows {
+		return openYes
+	}
+	return openNo
 }
 
 func newInterests() interests {
 	return interests{readers: make(map[user.ID]map[*Session]struct{}), authors: make(map[user.ID]*author)}
 }
 
-// edge returns the edge between a session and an author, a new one if there was
-// none.
-func (x *interests) edge(s *Session, id user.ID) *edge {
-	a := x.authors[id]
-	if a == nil {
-		a = &author{edges: make(map[*Session]*edge)}
-		x.authors[id] = a
+// read enters a session of a reader.
+func (x *interests) read(s *Session) {
+	sessions := x.readers[s.reader]
+	if sessions == nil {
+		sessions = make(map[*Session]struct{}, 1)
+		x.readers[s.reader] = sessions
 	}
-	e := a.edges[s]
-	if e == nil {
-		e = &edge{}
-		a.edges[s] = e
-		s.authors[id] = e
-	}
-	return e
+	sessions[s] = struct{}{}
 }
 
-// drop forgets an edge that neither a follow nor a watch holds any more.
-func (x *interests) drop(s *Session, id user.ID) {
-	e := s.authors[id]
-	if e == nil || e.follows || e.watches {
-		return
+// follow notes that a session's reader follows an author.
+func (x *interests) follow(s *Session, id user.ID) {
+	x.change(s, id, func(e *edge) { e.follows = true })
+}
+
+// change changes an edge. One that nothing holds any more is forgotten.
+func (x *interests) change(s *Session, id user.ID, change func(*edge)) {
+	a := x.authors[id]
+	var e edge
+	if a != nil {
+		e = a.edges[s]
 	}
-	delete(s.authors, id)
+	held := e.follows || e.watches
+	change(&e)
+	holds := e.follows || e.watches
+	switch {
+	case holds && a == nil:
+		a = &author{edges: make(map[*Session]edge, 1)}
+		x.authors[id] = a
+		fallthrough
+	case holds:
+		a.edges[s] = e
+		if !held {
+			s.authors = append(s.authors, id)
+		}
+	case held:
+		x.forget(s, id)
+		for i, other := range s.authors {
+			if other == id {
+				last := len(s.authors) - 1
+				s.authors[i] = s.authors[last]
+				s.authors = s.authors[:last]
+				break
+			}
+		}
+	}
+}
+
+func (x *interests) forget(s *Session, id user.ID) {
 	a := x.authors[id]
 	delete(a.edges, s)
 	if len(a.edges) == 0 {
 		delete(x.authors, id)
 	}
-}
-
-// learn notes what was read of an author for a session, unless records have said
-// otherwise since.
-func (x *interests) learn(s *Session, id user.ID, card *persistence.CachedCard, open bool) {
-	e := s.authors[id]
-	if e == nil {
-		return
-	}
-	x.refresh(id, card)
-	if !e.changed {
-		e.open = open
-	}
-	e.known = true
 }
 
 // refresh notes a card if it is newer than the one known.
@@ -91,26 +114,40 @@ func (x *interests) refresh(id user.ID, card *persistence.CachedCard) {
 }
 
 // sees reports whether a section of the author may be shown over e.
-func (a *author) sees(e *edge, section user.Section) bool {
-	if !e.known || a.card == nil || a.card.Deleted {
+func (a *author) sees(e edge, section user.Section) bool {
+	if a.card == nil || a.card.Deleted {
 		return false
 	}
 	viewer := user.ViewerStranger
-	if e.open {
+	if e.open == openYes {
 		viewer = user.ViewerFollowed
 	}
 	return user.Visible(section, viewer, a.card.Card.Privacy)
 }
 
+// unknown returns the readers of whom it must be known whether the author whose
+// card is given follows them.
+func (a *author) unknown(card *persistence.CachedCard) []user.ID {
+	if card == nil || card.Deleted || card.Card.Privacy.Profile {
+		return nil // nobody may see it, or everybody
+	}
+	var readers []user.ID
+	for s, e := range a.edges {
+		if e.open == openUnknown {
+			readers = append(readers, s.reader)
+		}
+	}
+	return readers
+}
+
 // remove takes a session out of everything.
 func (x *interests) remove(s *Session) {
-	for id, e := range s.authors {
-		e.follows, e.watches = false, false
-		x.drop(s, id)
+	for _, id := range s.authors {
+		x.forget(s, id)
 	}
-	id := s.reader.Card.ID
-	delete(x.readers[id], s)
-	if len(x.readers[id]) == 0 {
-		delete(x.readers, id)
+	s.authors = nil
+	delete(x.readers[s.reader], s)
+	if len(x.readers[s.reader]) == 0 {
+		delete(x.readers, s.reader)
 	}
 }

@@ -8,35 +8,50 @@ import (
 	"kith/actors/user"
 )
 
-// Transport is the connection of a session. Neither method waits for the network,
-// or calls the session.
-// Write is called by one goroutine at a time, and not after Close, which is called
-// at most once.
+// Transport is the connection of a session. None of its methods waits for the
+// network, or calls the session. Write is called by one goroutine at a time, and
+// not after Close, which is called at most once.
 type Transport interface {
 	// Write writes as much of b as there is room for now. n below len(b) without
 	// an error means that there is no more; the rest is tried again.
 	Write(b []byte) (n int, err error)
-	// Close closes the connection, whoever reads from it learns of it.
-	Close(code CloseCode, reason string)
+	// Close sends rest, the end of a frame whose beginning was written, and that the
+	// connection is closed, and why, as far as it still takes them. Whoever reads
+	// from it learns of it.
+	Close(rest []byte, code CloseCode, reason string)
 }
 
 const (
 	// maxPending bounds the live bytes that wait for one session. Full: it is
 	// closed as slow, and resumes from its cursor.
 	maxPending = 256 << 10
-	// retryEvery is how often a connection without room is tried again.
-	retryEvery = 10 * time.Millisecond
+	// A connection without room is tried again later and later: there may be many
+	// that nobody reads from.
+	minRetry = 10 * time.Millisecond
+	maxRetry = 320 * time.Millisecond
+	// atOnce is how many bytes are written by one call, and turn how many sessions
+	// are written to before others may push again.
+	atOnce = 64 << 10
+	turn   = 32
 )
 
 // shard owns the buffers of its sessions and writes them out.
 type shard struct {
-	mu     sync.Mutex
-	dirty  []*Session    // have something to write; each once
-	flowed []*Session    // were sent a frame since their last cursor; each once
-	wake   chan struct{} // holds one
+	metrics *Metrics
+
+	mu      sync.Mutex
+	dirty   []*Session    // have something to write; each once
+	blocked []*Session    // found no room; each once, and not in dirty
+	flowed  []*Session    // were sent a frame since their last cursor; each once
+	scratch []byte        // what is written at once
+	wake    chan struct{} // holds one
+
+	writing []*Session // of run alone
 }
 
-func newShard() *shard { return &shard{wake: make(chan struct{}, 1)} }
+func newShard(m *Metrics) *shard {
+	return &shard{metrics: m, scratch: make([]byte, 0, atOnce), wake: make(chan struct{}, 1)}
+}
 
 // outbox is what waits for one session. All of it is the shard's.
 type outbox struct {
@@ -47,9 +62,11 @@ type outbox struct {
 	// counters holds the newest of each user, sent after the queue: older ones are
 	// of no use to anybody.
 	counters map[user.ID]*Frame
+	retry    time.Duration // 0: the connection has room, as far as is known
+	retryAt  time.Time
 	held     bool // the replay comes first
 	closed   bool
-	dirty    bool
+	dirty    bool // in one of the lists of the shard
 	flowed   bool
 }
 
@@ -152,67 +169,133 @@ func (s *Session) close(code CloseCode, reason string) {
 }
 
 func (s *Session) closeLocked(code CloseCode, reason string) {
-	if s.out.closed {
+	o := &s.out
+	if o.closed {
 		return
 	}
-	s.out.closed = true
-	s.out.queue, s.out.counters, s.out.bytes, s.out.replay = nil, nil, 0, 0
-	s.transport.Close(code, reason)
+	o.closed = true
+	var rest []byte
+	if o.written > 0 {
+		rest = o.queue[0].whole[o.written:]
+	}
+	o.queue, o.counters, o.bytes, o.replay = nil, nil, 0, 0
+	s.shard.metrics.closed(code)
+	s.transport.Close(rest, code, reason)
 }
 
 // run writes until ctx ends.
 func (sh *shard) run(ctx context.Context) {
+	retry := time.NewTimer(maxRetry)
+	defer retry.Stop()
 	for {
-		var again <-chan time.Time
-		if sh.flush() {
-			again = time.After(retryEvery)
+		sh.flush()
+		if sh.unblock() {
+			retry.Reset(minRetry)
 		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-sh.wake:
-		case <-again:
+		case <-retry.C:
 		}
 	}
 }
 
-// flush writes what there is room for, and reports whether something is left.
-func (sh *shard) flush() (left bool) {
+// flush writes what waits, as far as there is room. It lets others push in
+// between: with thousands of sessions a round takes long.
+func (sh *shard) flush() {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	kept := sh.dirty[:0]
-	for _, s := range sh.dirty {
-		if s.drain() {
-			kept = append(kept, s)
+	sh.writing, sh.dirty = sh.dirty, sh.writing[:0]
+	for i, s := range sh.writing {
+		if i%turn == turn-1 {
+			sh.mu.Unlock()
+			sh.mu.Lock()
+		}
+		sh.write(s)
+		sh.writing[i] = nil
+	}
+}
+
+// write writes for one session of the list of those that are dirty.
+func (sh *shard) write(s *Session) {
+	o := &s.out
+	if !s.drain() {
+		o.dirty, o.retry = false, 0
+		return
+	}
+	o.retry = min(max(2*o.retry, minRetry), maxRetry)
+	o.retryAt = time.Now().Add(o.retry)
+	sh.blocked = append(sh.blocked, s)
+}
+
+// unblock tries those again that found no room, whose time has come, and reports
+// whether some are left.
+func (sh *shard) unblock() (left bool) {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if len(sh.blocked) == 0 {
+		return false
+	}
+	now := time.Now()
+	blocked := sh.blocked
+	sh.blocked = sh.blocked[:0]
+	for _, s := range blocked {
+		if now.Before(s.out.retryAt) && !s.out.closed {
+			sh.blocked = append(sh.blocked, s)
 		} else {
-			s.out.dirty = false
+			sh.write(s) // appends at most what was taken
 		}
 	}
-	clear(sh.dirty[len(kept):])
-	sh.dirty = kept
-	return len(kept) > 0
+	clear(blocked[len(sh.blocked):])
+	return len(sh.blocked) > 0
 }
 
 // drain writes for one session and reports whether something is left.
 func (s *Session) drain() (left bool) {
 	o := &s.out
 	for !o.closed {
-		if len(o.queue) == 0 {
-			if !o.takeCounters() {
-				o.queue = nil
-				return false
-			}
+		if len(o.queue) == 0 && !o.takeCounters() {
+			o.queue = nil
+			return false
 		}
-		f := o.queue[0]
-		n, err := s.transport.Write(f.whole[o.written:])
+		b := s.shard.gather(o)
+		n, err := s.transport.Write(b)
 		if err != nil {
 			s.closeLocked(CloseGoingAway, "the connection is gone")
 			return false
 		}
-		if o.written += n; o.written < len(f.whole) {
+		s.shard.metrics.wrote(o.pop(n), n)
+		if n < len(b) {
 			return true
 		}
-		o.written = 0
+	}
+	return false
+}
+
+// gather returns the bytes of the queue that are written at once. They are good
+// until the next call.
+func (sh *shard) gather(o *outbox) []byte {
+	first := o.queue[0].whole[o.written:]
+	if len(o.queue) == 1 || len(first) >= atOnce {
+		return first
+	}
+	b := append(sh.scratch[:0], first...)
+	for _, f := range o.queue[1:] {
+		if len(b)+len(f.whole) > atOnce {
+			break
+		}
+		b = append(b, f.whole...)
+	}
+	return b
+}
+
+// pop takes n written bytes off the queue and returns how many frames that ends.
+func (o *outbox) pop(n int) (frames int) {
+	n += o.written
+	for len(o.queue) > 0 && n >= len(o.queue[0].whole) {
+		f := o.queue[0]
+		n -= len(f.whole)
 		if o.replay > 0 {
 			o.replay--
 		} else {
@@ -220,8 +303,10 @@ func (s *Session) drain() (left bool) {
 		}
 		o.queue[0] = nil
 		o.queue = o.queue[1:]
+		frames++
 	}
-	return false
+	o.written = n
+	return frames
 }
 
 // takeCounters moves the counters into the empty queue.

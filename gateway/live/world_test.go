@@ -36,6 +36,7 @@ type world struct {
 	dirty   uint64
 	refuse  error  // what reading cards answers
 	onMiss  func() // called when what was missed is read
+	onRead  func() // called when cards are read
 }
 
 // inWorld runs a test with a hub that runs, in a bubble of its own time.
@@ -131,12 +132,17 @@ func (w *world) does(id user.ID, kind user.ActivityType, eventID string) {
 	w.commit(id, user.ActivityRecorded{Activity: user.Activity{EventID: eventID, Type: kind, MovieID: 1, OccurredAt: at}, At: at})
 }
 
-func (w *world) Cards(_ context.Context, ids []user.ID) ([]*persistence.CachedCard, error) {
+func (w *world) Cards(_ context.Context, wanted []live.CardAt) ([]*persistence.CachedCard, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	cards := make([]*persistence.CachedCard, len(ids))
-	for i, id := range ids {
-		if c := w.cards[id]; c != nil {
+	if w.onRead != nil {
+		w.mu.Unlock()
+		w.onRead()
+		w.mu.Lock()
+	}
+	cards := make([]*persistence.CachedCard, len(wanted))
+	for i, at := range wanted {
+		if c := w.cards[at.ID]; c != nil {
 			cards[i] = persistence.NewCard(*c)
 		}
 	}
@@ -149,14 +155,14 @@ func (w *world) Following(_ context.Context, reader user.ID) ([]user.ID, error) 
 	return slices.Sorted(maps.Keys(w.follows[reader])), nil
 }
 
-func (w *world) FollowedBy(_ context.Context, reader user.ID, authors []user.ID) ([]bool, error) {
+func (w *world) Follows(_ context.Context, author user.ID, readers []user.ID) ([]bool, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	open := make([]bool, len(authors))
-	for i, author := range authors {
-		_, open[i] = w.follows[author][reader]
+	follows := make([]bool, len(readers))
+	for i, reader := range readers {
+		_, follows[i] = w.follows[author][reader]
 	}
-	return open, nil
+	return follows, nil
 }
 
 func (w *world) Heads(context.Context) (heads [persistence.LaneCount]uint64, err error) {
@@ -237,7 +243,7 @@ func (s *socket) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-func (s *socket) Close(code live.CloseCode, _ string) {
+func (s *socket) Close(_ []byte, code live.CloseCode, _ string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.code = code
@@ -323,12 +329,8 @@ func (s *socket) expect(t *testing.T, want string) []received {
 func (w *world) attach(id user.ID, cursor string) (*live.Session, *socket) {
 	w.t.Helper()
 	synctest.Wait()
-	cards, err := w.Cards(w.t.Context(), []user.ID{id})
-	if err != nil {
-		w.t.Fatal(err)
-	}
 	s := &socket{room: -1}
-	session, err := w.hub.Attach(w.t.Context(), cards[0], cursor, s)
+	session, err := w.hub.Attach(w.t.Context(), id, cursor, s)
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -12,8 +12,9 @@ import (
 func (c *Committer) settleLoop() {
 	var perLane [persistence.LaneCount][]persistence.Record
 	for batch := range c.settle {
-		dirty := c.publish(batch, &perLane)
+		// The cards first: who reads a record finds a card that knows of it.
 		c.putCards(batch)
+		dirty := c.publish(batch, &perLane)
 		for _, s := range batch {
 			c.finish(s)
 		}

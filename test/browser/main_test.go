@@ -1,5 +1,3 @@
-//go:build live
-
 // Package browser_test uses the live page in a real browser, against the real
 // binary, as two people would.
 //

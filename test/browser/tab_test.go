@@ -1,5 +1,3 @@
-//go:build live
-
 package browser_test
 
 import (

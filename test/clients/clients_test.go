@@ -1,5 +1,3 @@
-//go:build live
-
 // Package clients_test follows the live stream with clients.
 //
 //   - clients_test.go: WebSocket libraries that nobody here wrote, each driven by a

@@ -1,0 +1,261 @@
+package live
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"kith/actors/user"
+	"kith/actors/usergrain"
+	"kith/persistence"
+)
+
+const (
+	// maxMissed is how many records are replayed, and maxCursorAge how old a cursor
+	// may be. Beyond, the client is told of a gap and reads over REST.
+	maxMissed    = 10_000
+	maxCursorAge = 7 * 24 * time.Hour
+)
+
+// resume returns ready and what was missed between the cursor and from, the
+// positions from which on the session is told of everything; perhaps also more.
+func (h *Hub) resume(ctx context.Context, s *Session, reader *persistence.CachedCard, cursor string, from Positions) ([]*Frame, error) {
+	if cursor == "" {
+		h.cfg.Metrics.resumed(resumedNone)
+		return h.first(reader, false, from, nil, nil)
+	}
+	at, err := h.cfg.Cursors.Open(cursor)
+	if err != nil {
+		h.cfg.Metrics.resumed(resumedRefused)
+		return h.first(reader, false, from, ErrorFrame(CodeBadCursor, "the cursor is not one of ours"), nil)
+	}
+	if h.cfg.Now().Sub(at.IssuedAt) <= maxCursorAge && !ahead(&at.Positions, &from) {
+		frames, all, err := h.missed(ctx, s, reader, &at.Positions, &from)
+		if err != nil {
+			return nil, err
+		}
+		if all {
+			return h.first(reader, true, at.Positions, nil, frames)
+		}
+	}
+	h.cfg.Metrics.resumed(resumedGap)
+	gap, err := Gap(at.IssuedAt)
+	if err != nil {
+		return nil, err
+	}
+	return h.first(reader, false, from, gap, nil)
+}
+
+// ahead reports whether a cursor knows more than the lanes hold: they were put back
+// to an older state, and what they hold now is not what its client has seen.
+func ahead(at, from *Positions) bool {
+	for lane := range at {
+		if at[lane] > from[lane] {
+			return true
+		}
+	}
+	return false
+}
+
+func (h *Hub) first(reader *persistence.CachedCard, resumed bool, at Positions, notice *Frame, frames []*Frame) ([]*Frame, error) {
+	ready, err := Ready(reader.JSON, resumed, h.sealed(at), heartbeat)
+	if err != nil {
+		return nil, err
+	}
+	first := append(make([]*Frame, 0, len(frames)+2), ready)
+	if notice != nil {
+		first = append(first, notice)
+	}
+	return append(first, frames...), nil
+}
+
+// missed returns the frames of what the reader missed and may see now, and whether
+// that is all of it. It comes from memory as far as that reaches, or else from the
+// database.
+func (h *Hub) missed(ctx context.Context, s *Session, reader *persistence.CachedCard, at, from *Positions) (frames []*Frame, all bool, err error) {
+	m := &replay{hub: h, reader: reader, cards: map[user.ID]*persistence.CachedCard{s.reader: reader}, open: make(map[user.ID]bool)}
+	held, ok := h.recall(s, at, from)
+	if ok {
+		m.records = held
+		h.cfg.Metrics.resumed(resumedMemory)
+	} else {
+		missed, err := h.cfg.Feeds.Missed(ctx, s.reader, *at, maxMissed)
+		if err != nil {
+			return nil, false, fmt.Errorf("read what user %d missed: %w", s.reader, err)
+		}
+		if missed.More {
+			return nil, false, nil
+		}
+		h.cfg.Metrics.resumed(resumedDatabase)
+		for i := range missed.Records {
+			m.records = append(m.records, recent{record: missed.Records[i]})
+		}
+		for id, a := range missed.Authors {
+			m.cards[id], m.open[id] = persistence.NewCard(a.Card), a.FollowsReader
+		}
+	}
+	if len(m.records) > maxMissed {
+		return nil, false, nil
+	}
+	frames, err = m.frames(ctx)
+	return frames, err == nil, err
+}
+
+// recall returns what the hub holds between two positions that is the reader's own
+// or by whom the reader follows, in the order of time. ok is false when it does not
+// hold all of it.
+//
+// An author whom the reader began to follow in between is told of from then on. For
+// the others the follow is older than the cursor, and so than all that is above.
+func (h *Hub) recall(s *Session, at, from *Positions) (records []recent, ok bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !h.recents.covers(at) {
+		return nil, false
+	}
+	var since map[user.ID]time.Time
+	lane := persistence.LaneOf(s.reader)
+	for _, one := range h.recents.above(s.reader, at[lane]) {
+		if one.record.Pos > from[lane] {
+			break
+		}
+		if toOwner(one.record.Kind) {
+			records = append(records, one)
+		}
+		if other, follows := followOfRecord(&one.record); follows {
+			if since == nil {
+				since = make(map[user.ID]time.Time)
+			}
+			since[other] = one.record.At
+		}
+	}
+	for _, author := range s.authors {
+		lane := persistence.LaneOf(author)
+		for _, one := range h.recents.above(author, at[lane]) {
+			if one.record.Pos > from[lane] {
+				break
+			}
+			if toOthers(one.record.Kind) && !one.record.At.Before(since[author]) {
+				records = append(records, one)
+			}
+		}
+	}
+	slices.SortFunc(records, func(a, b recent) int {
+		return cmp.Or(a.record.At.Compare(b.record.At), cmp.Compare(a.record.User, b.record.User), cmp.Compare(a.record.Seq, b.record.Seq))
+	})
+	return records, true
+}
+
+// replay makes frames of records that were missed.
+type replay struct {
+	hub     *Hub
+	reader  *persistence.CachedCard
+	records []recent
+	cards   map[user.ID]*persistence.CachedCard
+	open    map[user.ID]bool // whether an author follows the reader
+}
+
+// frames returns the frames of the records that the reader may see now.
+func (m *replay) frames(ctx context.Context) ([]*Frame, error) {
+	events, err := m.decode(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var (
+		frames = make([]*Frame, 0, len(m.records))
+		made   []*recent
+	)
+	for i := range m.records {
+		one := &m.records[i]
+		card := m.cards[one.record.User]
+		if card == nil || !m.shows(one, events[i], card) {
+			continue
+		}
+		// A frame that names another user is made anew: that user may have changed,
+		// or be gone.
+		if one.frame == nil || otherOf(events[i]) != 0 {
+			r := &one.record
+			if one.frame, err = frameOf(RecordRef{UID: card.Card.UID, Seq: r.Seq, At: r.At}, card, events[i], m.cards); err != nil {
+				return nil, err
+			}
+			if one.frame == nil {
+				continue
+			}
+			if toOthers(r.Kind) {
+				made = append(made, one)
+			}
+		}
+		frames = append(frames, one.frame)
+	}
+	if len(made) > 0 {
+		m.hub.mu.Lock()
+		m.hub.recents.keep(made)
+		m.hub.mu.Unlock()
+	}
+	return frames, nil
+}
+
+// decode decodes the records, nil those that cannot be, and reads what is needed
+// to show them.
+func (m *replay) decode(ctx context.Context) ([]user.Event, error) {
+	h := m.hub
+	events := make([]user.Event, len(m.records))
+	var wanted []CardAt
+	want := func(id user.ID) {
+		if _, known := m.cards[id]; !known && id != 0 {
+			m.cards[id] = nil
+			wanted = append(wanted, CardAt{ID: id})
+		}
+	}
+	for i := range m.records {
+		r := &m.records[i].record
+		e, err := usergrain.DecodeRecord(r)
+		if err != nil {
+			h.cfg.Logger.Error("a missed record cannot be read", "user_id", uint64(r.User), "seq", r.Seq, "error", err)
+			continue
+		}
+		events[i] = e
+		want(r.User)
+		want(otherOf(e))
+	}
+	if err := h.readCards(ctx, wanted, m.cards); err != nil {
+		return nil, err
+	}
+	return events, m.readOpen(ctx)
+}
+
+// readOpen reads whether the authors whose profiles are not public follow the
+// reader.
+func (m *replay) readOpen(ctx context.Context) error {
+	reader := m.reader.Card.ID
+	for i := range m.records {
+		id := m.records[i].record.User
+		card := m.cards[id]
+		if _, known := m.open[id]; known || id == reader || card == nil || card.Card.Privacy.Profile {
+			continue
+		}
+		follows, err := m.hub.cfg.People.Follows(ctx, id, []user.ID{reader})
+		if err != nil {
+			return fmt.Errorf("read whether user %d follows user %d: %w", id, reader, err)
+		}
+		m.open[id] = follows[0]
+	}
+	return nil
+}
+
+// shows reports whether the reader may see a record.
+func (m *replay) shows(one *recent, e user.Event, card *persistence.CachedCard) bool {
+	if e == nil {
+		return false
+	}
+	if card.Card.ID == m.reader.Card.ID {
+		return true
+	}
+	viewer := user.ViewerStranger
+	if m.open[one.record.User] {
+		viewer = user.ViewerFollowed
+	}
+	return shows(e, func(section user.Section) bool { return user.Visible(section, viewer, card.Card.Privacy) })
+}
