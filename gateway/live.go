@@ -89,7 +89,7 @@ func (s *Server) getSocket(x *exchange, _ *struct{}) error {
 		x.w.Header().Set("Upgrade", "websocket")
 		return errUpgrade
 	}
-	err := s.sockets.Accept(&x.w, r, bearer, query.Get("cursor")) //nolint:contextcheck // a socket outlives its request
+	err := s.sockets.Accept(&x.w, r, bearer, query.Get("cursor"))
 	switch {
 	case errors.Is(err, live.ErrBusy), errors.Is(err, live.ErrStopped):
 		return errManySockets

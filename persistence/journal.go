@@ -40,6 +40,23 @@ const (
 	KindContentCounted   Kind = 18
 )
 
+// ToldToOwner reports whether the clients of a record's own user are told of it.
+func (k Kind) ToldToOwner() bool {
+	switch k {
+	case KindProfileUpdated, KindFollowed, KindUnfollowed, KindFollowerAdded, KindFollowerRemoved, KindSevered:
+		return true
+	case KindRegistered, KindPreferencesSet, KindPrivacySet, KindCrewFollowed, KindCrewUnfollowed, KindStudioFollowed, KindStudioUnfollowed,
+		KindActivityRecorded, KindActivityErased, KindActivityDeleted, KindDeleted, KindContentCounted:
+	}
+	return false
+}
+
+// ToldToFollowers reports whether those who follow a record's user are told of it,
+// as far as they may see it.
+func (k Kind) ToldToFollowers() bool {
+	return k == KindProfileUpdated || k == KindActivityRecorded || k == KindActivityDeleted
+}
+
 // Record is one stored fact. (Lane, Pos) is its global position: dense per
 // lane from 1, exact, free of clocks. Seq is its place in its user's journal,
 // dense from 1.

@@ -4,12 +4,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
+	"time"
 
 	"kith/actors/user"
 	"kith/actors/usergrain"
 	"kith/persistence"
 )
+
+// settled is after what time a follow that was delivered is surely in what
+// People.Following returns. It takes milliseconds.
+const settled = time.Minute
 
 // Session is one socket of a user. Detach ends it, also after its transport was
 // closed.
@@ -95,14 +101,16 @@ func (h *Hub) follows(s *Session, following []user.ID) Positions {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	said := make(map[user.ID]bool)
+	since := h.cfg.Now().Add(-settled)
 	for _, one := range h.recents.above(s.reader, 0) {
+		if one.record.At.Before(since) {
+			continue
+		}
 		if other, follows := followOfRecord(&one.record); other != 0 {
 			said[other] = follows
 		}
 	}
-	for other, follows := range s.meanwhile {
-		said[other] = follows
-	}
+	maps.Copy(said, s.meanwhile)
 	s.meanwhile = nil
 	s.authors = slices.Grow(s.authors, len(following))
 	for _, author := range following {

@@ -1,38 +1,38 @@
-// Package live is the core of the push over WebSockets: frames, cursors, and the
-// hub that hands the records of all lanes to the sessions that may see them. It
-// knows no network: a session writes to a Transport.
+// Package live pushes what happens to the WebSockets of those who may see it.
 //
 // # Guarantees
 //
-// What a session is sent is judged by user.Visible when it is delivered, with the
+// What a socket is sent is judged by user.Visible when it is delivered, with the
 // newest card of the author and the newest relation that the hub knows. The frames
 // of one user come in the order of their journal. A cursor covers only what was put
-// into the session's queue before it; whoever resumes from it gets everything
-// above that they may still see, some of it perhaps again under the same id, or is
-// told of a gap. A record that cannot be decoded is left out and logged; everything
-// else that fails is tried again, and nothing behind it overtakes it in its lane.
+// into the socket's queue before it; whoever resumes from it gets everything above
+// that they may still see, some of it perhaps again under the same id, or is told of
+// a gap. A record that cannot be decoded is left out and logged; everything else
+// that fails is tried again, and nothing of any lane is delivered meanwhile: the lane
+// that cannot be read may hold an unfollow.
 //
-// A session that begins enters the index first, reads whom it follows and how they
-// stand to it, and then reads what was missed since it entered: what happens
-// meanwhile comes once. Frames wait until then.
+// A session that begins enters the index first, reads whom it follows, and then
+// takes what was missed up to where the hub is: what happens from there on is
+// delivered. Frames wait until then.
 //
 // Every session has a queue of bounded bytes. Full: it is closed as too slow, and
 // nobody else waits. Counters do not queue: the newest of each user replaces the
 // one that waits. A cursor does not cover counters; ready shows them anew.
 //
+// # Cost
+//
+// A frame is encoded once, however many sockets it goes to. What waits for a socket
+// is written by one system call. An idle socket is one goroutine that reads, with
+// small buffers, and its place in the index. One timer serves all sockets. What was
+// missed lately comes from memory.
+//
 // # Concurrency
 //
-// Hub.Run delivers in one goroutine and writes in one for each shard. The index
-// belongs to the hub's lock, the queues to the locks of their shards; the hub's is
-// taken first. Nothing that can wait happens under either. All exported methods may
-// be called concurrently, while Run runs once.
-//
-// # What is not here
-//
-// Sockets: accepting, authorising and renewing, pings, closing when a token expires
-// or its session ends, reading client frames off a connection. A Transport that
-// writes to one without waiting. Rings of frames by author: what was missed is
-// read from the database alone. Metrics. Reading relations again when a lane lags.
+// Sockets.Run runs all: the hub delivers in one goroutine and writes in one for each
+// shard, and a keeper watches over the sockets. The index and the recent records
+// belong to the hub's lock, the queues to the locks of their shards; the hub's is
+// taken first, and the keeper's before a shard's. Nothing that can wait happens under
+// any of them. All exported methods may be called concurrently, while Run runs once.
 //
 // # Files
 //
@@ -42,6 +42,13 @@
 //   - hub.go: Hub, and how it follows the lanes
 //   - deliver.go: from a record to the frames of those who may see it
 //   - interest.go: the index from authors to sessions
-//   - attach.go: Session: how it begins, resumes, watches and ends
+//   - recent.go: the newest records, for those who come back
+//   - attach.go: Session: how it begins, watches and ends
+//   - resume.go: what a session missed
 //   - shard.go: the queues, and writing them out
+//   - sockets.go: Sockets: from the upgrade to the end, and what clients say
+//   - socket.go: a connection: writing without waiting, closing
+//   - keeper.go: heartbeats, tokens that expire, logins that end
+//   - pace.go: clients that send more than any needs
+//   - metrics.go: what is counted
 package live

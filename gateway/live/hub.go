@@ -69,6 +69,9 @@ type Config struct {
 	Metrics *Metrics // nil: nothing is counted
 	// Now is the clock, time.Now when nil.
 	Now func() time.Time
+	// RecentBytes bounds the newest records that are kept for clients who come back.
+	// Default 128 MiB.
+	RecentBytes int
 	// Shards is how many goroutines write; one a core when 0.
 	Shards int
 }
@@ -95,6 +98,9 @@ func New(ctx context.Context, cfg Config) (*Hub, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
+	if cfg.RecentBytes <= 0 {
+		cfg.RecentBytes = 128 << 20
+	}
 	if cfg.Shards <= 0 {
 		cfg.Shards = runtime.GOMAXPROCS(0)
 	}
@@ -102,7 +108,7 @@ func New(ctx context.Context, cfg Config) (*Hub, error) {
 	if err != nil {
 		return nil, fmt.Errorf("live: read the heads of the lanes: %w", err)
 	}
-	h := &Hub{cfg: cfg, interests: newInterests(), recents: newRecents(heads), positions: heads}
+	h := &Hub{cfg: cfg, interests: newInterests(), recents: newRecents(cfg.RecentBytes, heads), positions: heads}
 	for range cfg.Shards {
 		h.shards = append(h.shards, newShard(cfg.Metrics))
 	}

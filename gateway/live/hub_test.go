@@ -265,3 +265,26 @@ func TestNothingIsLostWhileTheDatabaseIsAway(t *testing.T) {
 		s.expect(t, "activity bob r1")
 	})
 }
+
+func TestAReplayShowsUsersAsTheyAreNow(t *testing.T) {
+	t.Parallel()
+	inWorld(t, func(w *world) {
+		t := w.t
+		w.follow(ada, bob)
+		first, s := w.attach(ada, "")
+		w.does(bob, user.ActivityRating, "r1")
+		synctest.Wait()
+		w.follow(cyd, ada)
+		cursor := s.expect(t, "ready ada, activity bob r1, follower.added cyd, counters ada")[0].Data.Cursor
+		first.Detach()
+		w.commit(bob, user.ProfileUpdated{Name: "Robert", At: time.Now()})
+		w.commit(cyd, user.Deleted{At: time.Now()})
+		synctest.Wait()
+		again, s := w.attach(ada, cursor)
+		defer again.Detach()
+		frames := s.expect(t, "ready ada, activity bob r1, profile.updated bob")
+		if name := frames[1].Data.User.Name; name != "Robert" {
+			t.Errorf("the activity shows the name %q", name)
+		}
+	})
+}

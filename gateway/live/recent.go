@@ -41,11 +41,8 @@ type recentKey struct {
 	pos  uint64
 }
 
-// recentBytes bounds what is held of records and frames.
-const recentBytes = 128 << 20
-
-func newRecents(floor Positions) recents {
-	return recents{budget: recentBytes, users: make(map[user.ID]*history), floor: floor}
+func newRecents(budget int, floor Positions) recents {
+	return recents{budget: budget, users: make(map[user.ID]*history), floor: floor}
 }
 
 // covers reports whether all that is above a cursor is held.
@@ -69,7 +66,7 @@ func (x *recents) add(r *persistence.Record, f *Frame) {
 		x.drop(r.User)
 		return
 	}
-	if !toOwner(r.Kind) && !toOthers(r.Kind) {
+	if !r.Kind.ToldToOwner() && !r.Kind.ToldToFollowers() {
 		return
 	}
 	h := x.users[r.User]
@@ -175,25 +172,6 @@ func (x *recents) keep(made []*recent) {
 			}
 		}
 	}
-}
-
-// toOwner reports whether a user's own clients are told of a kind of record, and toOthers
-// whether others are.
-func toOwner(k persistence.Kind) bool {
-	switch k { //nolint:exhaustive // of the others nobody is told
-	case persistence.KindProfileUpdated, persistence.KindFollowed, persistence.KindUnfollowed,
-		persistence.KindFollowerAdded, persistence.KindFollowerRemoved, persistence.KindSevered:
-		return true
-	}
-	return false
-}
-
-func toOthers(k persistence.Kind) bool {
-	switch k { //nolint:exhaustive // of the others nobody is told
-	case persistence.KindProfileUpdated, persistence.KindActivityRecorded, persistence.KindActivityDeleted:
-		return true
-	}
-	return false
 }
 
 // fifo is a queue whose memory follows its length.

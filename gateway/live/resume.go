@@ -118,10 +118,7 @@ func (h *Hub) recall(s *Session, at, from *Positions) (records []recent, ok bool
 	var since map[user.ID]time.Time
 	lane := persistence.LaneOf(s.reader)
 	for _, one := range h.recents.above(s.reader, at[lane]) {
-		if one.record.Pos > from[lane] {
-			break
-		}
-		if toOwner(one.record.Kind) {
+		if one.record.Kind.ToldToOwner() && one.record.Pos <= from[lane] {
 			records = append(records, one)
 		}
 		if other, follows := followOfRecord(&one.record); follows {
@@ -137,7 +134,7 @@ func (h *Hub) recall(s *Session, at, from *Positions) (records []recent, ok bool
 			if one.record.Pos > from[lane] {
 				break
 			}
-			if toOthers(one.record.Kind) && !one.record.At.Before(since[author]) {
+			if one.record.Kind.ToldToFollowers() && !one.record.At.Before(since[author]) {
 				records = append(records, one)
 			}
 		}
@@ -183,7 +180,7 @@ func (m *replay) frames(ctx context.Context) ([]*Frame, error) {
 			if one.frame == nil {
 				continue
 			}
-			if toOthers(r.Kind) {
+			if r.Kind.ToldToFollowers() {
 				made = append(made, one)
 			}
 		}

@@ -315,7 +315,7 @@ func (o *outbox) takeCounters() bool {
 		o.queue = append(o.queue, f)
 		o.bytes += len(f.whole)
 	}
-	clear(o.counters)
+	o.counters = nil
 	return len(o.queue) > 0
 }
 

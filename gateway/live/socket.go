@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -58,6 +59,7 @@ func accept(w http.ResponseWriter, r *http.Request) (*socket, error) {
 	}
 	ws.SetReadLimit(-1) // Sockets bounds what it reads, and says so in its own way
 	c.ws = ws
+	_ = c.SetWriteDeadline(time.Now().Add(authTime)) // of what the library writes before the session
 	return c, nil
 }
 
@@ -75,7 +77,7 @@ func (u *upgrade) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("take over the connection: %w", err)
 	}
-	early, err := buffered.Reader.Peek(buffered.Reader.Buffered())
+	early, err := buffered.Peek(buffered.Reader.Buffered())
 	if err != nil {
 		return nil, nil, errors.Join(fmt.Errorf("read what the client sent: %w", err), conn.Close())
 	}
@@ -123,6 +125,7 @@ func (c *socket) begin(s *Session) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.session = s
+	_ = c.SetWriteDeadline(time.Time{}) // a session does not wait
 }
 
 // Write is for the library: it writes whole control frames.
@@ -180,7 +183,7 @@ func (c *socket) part(rest []byte, code CloseCode, reason string) {
 		return
 	}
 	c.parted = true
-	last := append(rest[:len(rest):len(rest)], closeFrame(code, reason)...)
+	last := append(slices.Clip(rest), closeFrame(code, reason)...)
 	_ = c.SetReadDeadline(time.Now().Add(parting)) // fails on a closed one alone
 	n, err := c.writeNow(last)
 	if err == nil && n == len(last) {
@@ -199,7 +202,7 @@ func (c *socket) partLate(last []byte) {
 func (c *socket) end() { _ = c.ws.CloseNow() }
 
 // cut closes the connection of a client who is gone.
-func (c *socket) cut() { _ = c.Conn.Close() }
+func (c *socket) cut() { _ = c.Close() }
 
 func (c *socket) hear() { c.heard.Store(time.Now().UnixMilli()) }
 

@@ -33,6 +33,7 @@ type world struct {
 	cards   map[user.ID]*user.Card
 	follows map[user.ID]map[user.ID]time.Time
 	lanes   [persistence.LaneCount][]persistence.Record
+	deleted map[string]bool // events, by id
 	dirty   uint64
 	refuse  error  // what reading cards answers
 	onMiss  func() // called when what was missed is read
@@ -42,13 +43,20 @@ type world struct {
 // inWorld runs a test with a hub that runs, in a bubble of its own time.
 func inWorld(t *testing.T, test func(w *world)) {
 	t.Helper()
+	inSmallWorld(t, 0, test)
+}
+
+// inSmallWorld is inWorld with a hub that keeps so many bytes of recent records; 0:
+// the default.
+func inSmallWorld(t *testing.T, recentBytes int, test func(w *world)) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{
 			t: t, wake: make(chan struct{}, 1),
-			cards: make(map[user.ID]*user.Card), follows: make(map[user.ID]map[user.ID]time.Time),
+			cards: make(map[user.ID]*user.Card), follows: make(map[user.ID]map[user.ID]time.Time), deleted: make(map[string]bool),
 		}
 		hub, err := live.New(t.Context(), live.Config{
-			People: w, Lanes: w, Feeds: w, Cursors: live.NewCursors(make([]byte, 32)), Logger: slog.New(slog.DiscardHandler), Shards: 2,
+			People: w, Lanes: w, Feeds: w, Cursors: live.NewCursors(make([]byte, 32)), Logger: slog.New(slog.DiscardHandler), Shards: 2, RecentBytes: recentBytes,
 			Now: func() time.Time { return time.Now().Add(time.Duration(w.late.Load())) },
 		})
 		if err != nil {
@@ -109,6 +117,8 @@ func (w *world) commit(id user.ID, e user.Event) {
 		card.Privacy = e.Privacy
 	case user.ProfileUpdated:
 		card.Name = e.Name
+	case user.ActivityDeleted:
+		w.deleted[e.EventID] = true
 	case user.Deleted:
 		delete(w.cards, id)
 	default:
@@ -201,18 +211,17 @@ func (w *world) Missed(_ context.Context, reader user.ID, cursor [persistence.La
 	m := persistence.Missed{Authors: make(map[user.ID]*persistence.Author)}
 	for lane, records := range w.lanes {
 		for _, r := range records[min(cursor[lane], uint64(len(records))):] {
+			if r.EventID != "" && w.deleted[r.EventID] {
+				continue // erased
+			}
 			since, followed := w.follows[reader][r.User]
-			switch r.Kind {
-			case persistence.KindActivityRecorded, persistence.KindActivityDeleted, persistence.KindProfileUpdated:
-				if !followed || r.At.Before(since) {
-					continue
-				}
+			switch {
+			case r.User == reader && r.Kind.ToldToOwner():
+			case followed && r.Kind.ToldToFollowers() && !r.At.Before(since):
 				_, back := w.follows[r.User][reader]
 				m.Authors[r.User] = &persistence.Author{Card: *w.cards[r.User], FollowsReader: back, FollowedAt: since}
 			default:
-				if r.User != reader {
-					continue
-				}
+				continue
 			}
 			m.Records = append(m.Records, r)
 		}
@@ -274,6 +283,7 @@ type received struct {
 		Following int    `json:"following"`
 		User      struct {
 			Username string `json:"username"`
+			Name     string `json:"name"`
 		} `json:"user"`
 		Event struct {
 			EventID string `json:"event_id"`

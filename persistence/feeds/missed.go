@@ -76,7 +76,7 @@ func (w *walk) own(ctx context.Context, reader user.ID) error {
 				return nil
 			}
 			seq = e.Seq
-			if told(e.Kind) {
+			if e.Kind.ToldToOwner() {
 				w.found = append(w.found, *e)
 			}
 		}
@@ -87,20 +87,6 @@ func (w *walk) own(ctx context.Context, reader user.ID) error {
 		w.tired = passed >= persistence.MaxMissedScan
 	}
 	return nil
-}
-
-// told reports whether a user's own clients are told of a kind of record.
-func told(k persistence.Kind) bool {
-	switch k {
-	case persistence.KindProfileUpdated, persistence.KindFollowed, persistence.KindUnfollowed,
-		persistence.KindFollowerAdded, persistence.KindFollowerRemoved, persistence.KindSevered:
-		return true
-	case persistence.KindRegistered, persistence.KindPreferencesSet, persistence.KindPrivacySet,
-		persistence.KindCrewFollowed, persistence.KindCrewUnfollowed, persistence.KindStudioFollowed, persistence.KindStudioUnfollowed,
-		persistence.KindActivityRecorded, persistence.KindActivityErased, persistence.KindActivityDeleted,
-		persistence.KindDeleted, persistence.KindContentCounted:
-	}
-	return false
 }
 
 // authors finds what those did whom the reader follows. The newest of each is
