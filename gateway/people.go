@@ -23,6 +23,7 @@ type people struct {
 	directory persistence.Directory
 	cards     persistence.Cards
 	flights   singleflight.Group
+	hints     hints
 
 	hits, misses, failures prometheus.Counter
 }
@@ -57,6 +58,9 @@ func (p *people) cached(ctx context.Context, ids []user.ID) []*persistence.Cache
 
 // hint returns the id that bore the name when the cache last heard of it, or 0.
 func (p *people) hint(ctx context.Context, username string) user.ID {
+	if id := p.hints.get(username); id != 0 {
+		return id
+	}
 	id, known, err := p.cards.IDByUsername(ctx, username)
 	if err != nil || !known {
 		return 0
@@ -109,12 +113,17 @@ func (p *people) byUsername(ctx context.Context, username string) (*persistence.
 // named returns c, found by a hint, if it bears the name, or what the directory
 // has.
 func (p *people) named(ctx context.Context, username string, c *persistence.CachedCard) (*persistence.CachedCard, error) {
-	if c != nil && !c.Deleted && c.Card.Username == username {
-		return c, nil
+	if c == nil || c.Deleted || c.Card.Username != username {
+		var err error
+		c, err = p.load(ctx, "name "+username, func(ctx context.Context) (*user.Account, error) {
+			return p.directory.ByUsername(ctx, username)
+		})
+		if err != nil {
+			return nil, err
+		}
 	}
-	return p.load(ctx, "name "+username, func(ctx context.Context) (*user.Account, error) {
-		return p.directory.ByUsername(ctx, username)
-	})
+	p.hints.note(username, c.Card.ID)
+	return c, nil
 }
 
 // allNamed returns the cards of those of names that somebody bears, in their

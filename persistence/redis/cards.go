@@ -192,10 +192,11 @@ for i = 2, #KEYS do
 	local id, new = ARGV[2 * i], ARGV[2 * i + 1]
 	local high, low, deleted, name = head(new)
 	local old = redis.call('GET', KEYS[i])
-	local newer, before = true, ''
+	local newer, same, before = true, false, ''
 	if old then
 		local h, l, was
 		h, l, was, before = head(old)
+		same = not deleted and not was and high == h and low == l
 		if deleted ~= was then
 			newer = deleted
 		else
@@ -204,11 +205,13 @@ for i = 2, #KEYS do
 	end
 	if newer then
 		redis.call('SET', KEYS[i], new, 'PX', ARGV[2])
-		if not deleted then
-			redis.call('SET', ARGV[3] .. name, id, 'PX', ARGV[2])
-		elseif before ~= '' and redis.call('GET', ARGV[3] .. before) == id then
-			redis.call('DEL', ARGV[3] .. before)
-		end
+	end
+	-- A name that stays is not written with every change. It may expire before its
+	-- card; then a reader has not found it, and fills in what it read elsewhere.
+	if not deleted and (newer and name ~= before or same) then
+		redis.call('SET', ARGV[3] .. name, id, 'PX', ARGV[2])
+	elseif newer and deleted and before ~= '' and redis.call('GET', ARGV[3] .. before) == id then
+		redis.call('DEL', ARGV[3] .. before)
 	end
 end
 return 1`
