@@ -234,6 +234,9 @@ func (v *server) public(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if v.settings.PublicURL != "" { // a proxy may send another host
+		origins = append(origins, originOf(v.settings.PublicURL))
+	}
 	g, err := gateway.New(gateway.Config{ //nolint:contextcheck // requests bring their own
 		Grains: v.client, Relations: v.client, Directory: v.db, Edges: v.db, Credentials: v.db, Cards: v.cards,
 		Activities: v.db, Feeds: v.db, Notifications: v.db, Search: v.db, Shuffle: listed, Blobs: v.photos, Limits: gate, Provider: outside,
@@ -269,6 +272,15 @@ func (v *server) publicURL() string {
 		return strings.TrimSuffix(v.settings.PublicURL, "/")
 	}
 	return "http://" + v.addr
+}
+
+// originOf returns the origin of pages of a URL that was checked.
+func originOf(base string) string {
+	u, err := url.Parse(base)
+	if err != nil {
+		return ""
+	}
+	return u.Scheme + "://" + u.Host
 }
 
 // publicHost is the host of KITH_PUBLIC_URL, "" when that is not set.

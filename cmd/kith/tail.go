@@ -29,16 +29,17 @@ type tailCommand struct {
 
 // Run implements kong's command.
 func (c *tailCommand) Run(ctx context.Context, con *console) error {
-	if c.Token == "" {
+	token := strings.TrimSpace(c.Token)
+	if token == "" {
 		return fmt.Errorf("%w --token: there is none; %s", errInvalid, howToGetToken)
 	}
 	out := readable.New(readable.Config{Out: con.out, Colour: colours(con.out)})
 	notes := &tailNotes{con: con}
 	stream, err := client.New(client.Config{
-		BaseURL: c.URL, Token: strings.TrimSpace(c.Token), Cursor: c.Cursor, Ready: notes.ready, Lost: notes.lost,
+		BaseURL: c.URL, Token: token, Cursor: c.Cursor, Ready: notes.ready, Lost: notes.lost,
 	})
 	if err != nil {
-		return fmt.Errorf("%w --url: %w", errInvalid, err)
+		return fmt.Errorf("%w --url: allowed is %s", errInvalid, whereItIs)
 	}
 	err = stream.Run(ctx, func(f client.Frame) error {
 		if f.Type == client.TypeExpiring {
@@ -56,9 +57,13 @@ func (c *tailCommand) Run(ctx context.Context, con *console) error {
 		fmt.Fprintln(con.err, "kith: stopped")
 	case errors.Is(err, client.ErrUnauthorized), errors.Is(err, client.ErrTokenExpired), errors.Is(err, client.ErrSessionEnded):
 		return fmt.Errorf("%w; %s", err, howToGetToken)
+	case errors.Is(err, client.ErrNoStream):
+		return fmt.Errorf("%w; --url must be %s", err, whereItIs)
 	}
 	return err
 }
+
+const whereItIs = "the address of a kith, such as " + tailURL
 
 const howToGetToken = "get one with kith token --username NAME, or log in at POST /auth/login"
 
