@@ -23,6 +23,8 @@ var (
 	ErrSessionEnded = errors.New("the session has ended")
 	// ErrRejected: the server does not take what the client says.
 	ErrRejected = errors.New("the server refuses the stream")
+	// ErrNoStream: what answers at the URL is no kith. It is an ErrRejected, too.
+	ErrNoStream = errors.New("there is no live stream at this URL")
 )
 
 // What a Stream survives, as its Lost is told.
@@ -57,6 +59,10 @@ func final(err error) bool {
 func closed(err error) error {
 	var frame websocket.CloseError
 	if !errors.As(err, &frame) {
+		// The library says at each step where it was; the first cause says all.
+		for cause := errors.Unwrap(err); cause != nil; cause = errors.Unwrap(err) {
+			err = cause
+		}
 		return fmt.Errorf("the connection broke: %w", err)
 	}
 	known, ok := map[websocket.StatusCode]error{
@@ -85,7 +91,13 @@ type statusError struct {
 }
 
 func (r *statusError) Error() string {
-	return fmt.Sprintf("the server answered %d %s", r.status, r.message)
+	answer := fmt.Sprintf("the server answered %d %s", r.status, r.message)
+	for _, known := range []error{ErrUnauthorized, ErrNoStream} {
+		if r.Is(known) {
+			return fmt.Sprintf("%s (%s)", known, answer)
+		}
+	}
+	return answer
 }
 
 // Is implements errors.Is: other statuses than these pass.
@@ -96,6 +108,8 @@ func (r *statusError) Is(target error) bool {
 	case ErrRejected:
 		return r.status < http.StatusInternalServerError && r.status != http.StatusUnauthorized &&
 			r.status != http.StatusTooManyRequests && r.status != http.StatusRequestTimeout
+	case ErrNoStream:
+		return r.status < http.StatusBadRequest || r.status == http.StatusNotFound || r.status == http.StatusMethodNotAllowed
 	}
 	return false
 }

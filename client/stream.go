@@ -52,10 +52,7 @@ type Stream struct {
 // New makes a stream. Run connects it.
 func New(cfg Config) (*Stream, error) {
 	base, err := url.Parse(cfg.BaseURL)
-	if err != nil {
-		return nil, fmt.Errorf("client: the URL of the server: %w", err)
-	}
-	if base.Scheme != "http" && base.Scheme != "https" || base.Host == "" {
+	if err != nil || base.Scheme != "http" && base.Scheme != "https" || base.Host == "" {
 		return nil, fmt.Errorf("client: the URL of the server is %q, not http://… or https://…", cfg.BaseURL)
 	}
 	if cfg.Token == "" {

@@ -183,13 +183,13 @@ func TestRefusalsEndTheStream(t *testing.T) {
 	}
 	cfg := config(serve(t, closing(1001)))
 	cfg.Token = "another"
-	if err := stream(t, cfg).Run(t.Context(), func(client.Frame) error { return nil }); !errors.Is(err, client.ErrUnauthorized) || !strings.Contains(err.Error(), "401 Unauthorized") {
+	if err := stream(t, cfg).Run(t.Context(), func(client.Frame) error { return nil }); !errors.Is(err, client.ErrUnauthorized) || err.Error() != "the token is not accepted (the server answered 401 Unauthorized)" {
 		t.Errorf("a wrong token: %v", err)
 	}
-	for _, status := range []int{http.StatusForbidden, http.StatusNotFound, http.StatusBadRequest} {
+	for _, status := range []int{http.StatusOK, http.StatusForbidden, http.StatusNotFound, http.StatusBadRequest} {
 		h := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", status) }))
 		t.Cleanup(h.Close)
-		if err := stream(t, config(h.URL)).Run(t.Context(), func(client.Frame) error { return nil }); !errors.Is(err, client.ErrRejected) {
+		if err := stream(t, config(h.URL)).Run(t.Context(), func(client.Frame) error { return nil }); !errors.Is(err, client.ErrRejected) || errors.Is(err, client.ErrNoStream) != (status == http.StatusOK || status == http.StatusNotFound) {
 			t.Errorf("%d: %v", status, err)
 		}
 	}

@@ -25,7 +25,7 @@ type recent struct {
 }
 
 func (r *recent) size() int {
-	const fixed = 200 // the record, its places in the map and in the order
+	const fixed = 300 // the record, its places in the map and in the order
 	n := fixed + len(r.record.Payload)
 	if r.frame != nil {
 		n += len(r.frame.whole)

@@ -47,7 +47,7 @@ export class Notices {
 
   #show() {
     const { notices, noticesState, unread } = this.#store;
-    sync($("notices-list"), notices, notice => notice.id, notice => this.#people.row(notice.user, el("span", { class: "handle" }, "follows you · ", time(notice.time))));
+    sync($("notices-list"), notices, notice => notice.id, notice => this.#people.row(notice.user, el("span", { class: "handle" }, el("span", { text: "follows you" }), time(notice.time))));
     [...$("notices-list").children].forEach((e, i) => e.classList.toggle("unread", i < unread));
     for (const id of ["unread", "tab-unread"]) {
       $(id).hidden = unread === 0;

@@ -84,6 +84,8 @@ export function toast(text, { bad = false } = {}) {
   const e = el("p", { class: bad ? "toast bad" : "toast", text });
   // What is outside of an open dialog cannot be seen or heard.
   const shown = $($("dialog").open ? "dialog-toasts" : "toasts");
+  // What is said again takes the place of what was said.
+  if (shown.lastElementChild?.textContent === text) shown.lastElementChild.remove();
   shown.append(e);
   while (shown.children.length > 3) shown.firstElementChild.remove();
   setTimeout(() => fade(e), TOAST_TIME);
