@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"kith/actors/user"
 	"kith/actors/usergrain"
 	"kith/gateway"
@@ -356,10 +358,16 @@ func TestEventsWhenPartsFail(t *testing.T) {
 	w.record(t, token, `{"events":[`+event+`]}`).refused(t, 503, "busy", "Too busy, try again")
 	w.failGrains = nil
 	w.failStores = errors.New("away")
-	w.record(t, token, event).is(t, 500) // recorded, and the answer lost
+	first := w.record(t, token, event) // recording asks nothing of them
+	first.is(t, 201)
+	w.record(t, token, event).is(t, 500) // again: what was recorded cannot be read
 	w.get(t, token, "/users/self/events").is(t, 500)
 	w.failStores = nil
-	w.record(t, token, event).is(t, 200)
+	again := w.record(t, token, event)
+	again.is(t, 200)
+	if diff := cmp.Diff(first.body["event"], again.body["event"]); diff != "" {
+		t.Errorf("told differently the second time (-first +second):\n%s", diff)
+	}
 	w.journals[1] = append(w.journals[1], persistence.Record{User: 1, Seq: 99, Kind: persistence.KindActivityRecorded, EventID: "x", Payload: []byte{0xff}})
 	w.get(t, token, "/users/self/events").refused(t, 500, "internal_error", "Internal server error")
 	w.record(t, "", event).is(t, 401)

@@ -17,6 +17,7 @@ import (
 	"kith/actors/user"
 	"kith/actors/usergrain"
 	"kith/persistence"
+	"kith/wire"
 )
 
 const (
@@ -254,8 +255,8 @@ func (s *Server) recordEvents(ctx context.Context, _ *struct{}, in *recordBody) 
 	return s.recordBatch(ctx, caller.Card.ID, batch)
 }
 
-// recordOne answers with the event as it is stored, so that whoever sends it again
-// is answered the same.
+// recordOne answers with the event as it is stored; whoever sends it again is
+// answered the same.
 func (s *Server) recordOne(ctx context.Context, id user.ID, body *eventBody) (*recordOutput, error) {
 	activity, err := s.parseEvent(body, s.cfg.Now())
 	if err != nil {
@@ -265,11 +266,10 @@ func (s *Server) recordOne(ctx context.Context, id user.ID, body *eventBody) (*r
 	if err != nil {
 		return nil, err
 	}
-	status := http.StatusCreated
 	switch err := results[0].Err; {
-	case errors.Is(err, user.ErrAlreadyRecorded):
-		status = http.StatusOK
-	case err != nil:
+	case err == nil:
+		return &recordOutput{Status: http.StatusCreated, Body: &recordAnswer{Event: &event{wire.NewEvent(&activity, results[0].At)}}}, nil
+	case !errors.Is(err, user.ErrAlreadyRecorded):
 		return nil, err
 	}
 	stored, err := s.cfg.Activities.Event(ctx, id, activity.EventID)
@@ -283,7 +283,7 @@ func (s *Server) recordOne(ctx context.Context, id user.ID, body *eventBody) (*r
 	if err != nil {
 		return nil, fmt.Errorf("read record %d of user %d: %w", stored.Seq, id, err)
 	}
-	return &recordOutput{Status: status, Body: &recordAnswer{Event: &event{e}}}, nil
+	return &recordOutput{Status: http.StatusOK, Body: &recordAnswer{Event: &event{e}}}, nil
 }
 
 func (s *Server) record(ctx context.Context, id user.ID, activities []user.Activity) ([]usergrain.ActivityResult, error) {

@@ -73,7 +73,7 @@ func (g grains) RecordActivities(_ context.Context, id user.ID, activities []use
 		if errors.Is(err, user.ErrDeleted) {
 			return nil, err
 		}
-		results[i] = usergrain.ActivityResult{EventID: a.EventID, Err: err}
+		results[i] = usergrain.ActivityResult{EventID: a.EventID, Err: err, At: w.now}
 	}
 	return results, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	pcluster "github.com/asynkron/protoactor-go/cluster"
 
@@ -18,6 +19,8 @@ type ActivityResult struct {
 	// was before, by this request or another, user.ErrEventDeleted when it was and
 	// the event was deleted since.
 	Err error
+	// At is when the event was recorded, in microseconds; only without Err.
+	At time.Time
 }
 
 // RecordActivities records behaviour events of one user, each refused for itself,
@@ -51,6 +54,9 @@ func (c *Client) RecordActivities(ctx context.Context, id user.ID, activities []
 			return nil, fmt.Errorf("record event %d of user %d: %w", i, id, err)
 		}
 		results[i] = ActivityResult{EventID: a.GetEventId(), Err: err}
+		if err == nil {
+			results[i].At = time.UnixMicro(a.GetRecordedAtUs()).UTC()
+		}
 	}
 	return results, c.judge(nil)
 }

@@ -280,7 +280,7 @@ func (g *Grain) consider(t *turn, r *request) {
 			if changed {
 				g.state.Learn(record.Activity.EventID, user.EventRecorded)
 			}
-			answer.activities = append(answer.activities, activityResult(record.Activity.EventID, err))
+			answer.activities = append(answer.activities, activityResult(record.Activity.EventID, events, err))
 			continue
 		}
 		if err != nil {
@@ -296,10 +296,13 @@ func (g *Grain) consider(t *turn, r *request) {
 	t.replies = append(t.replies, answer)
 }
 
-func activityResult(id string, err error) *kithv1.ActivityResult {
+func activityResult(id string, events []user.Event, err error) *kithv1.ActivityResult {
 	a := &kithv1.ActivityResult{EventId: id}
-	if err != nil {
+	switch {
+	case err != nil:
 		a.Code = failure(err).GetReason()
+	case len(events) > 0:
+		a.RecordedAtUs = events[0].RecordedAt().UnixMicro()
 	}
 	return a
 }

@@ -1239,7 +1239,8 @@ func (x *Result) GetActivities() []*ActivityResult {
 type ActivityResult struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	EventId       string                 `protobuf:"bytes,1,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`
-	Code          string                 `protobuf:"bytes,2,opt,name=code,proto3" json:"code,omitempty"` // empty when recorded, else the refusal
+	Code          string                 `protobuf:"bytes,2,opt,name=code,proto3" json:"code,omitempty"`                                        // empty when recorded, else the refusal
+	RecordedAtUs  int64                  `protobuf:"varint,3,opt,name=recorded_at_us,json=recordedAtUs,proto3" json:"recorded_at_us,omitempty"` // when it was recorded by this command
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1286,6 +1287,13 @@ func (x *ActivityResult) GetCode() string {
 		return x.Code
 	}
 	return ""
+}
+
+func (x *ActivityResult) GetRecordedAtUs() int64 {
+	if x != nil {
+		return x.RecordedAtUs
+	}
+	return 0
 }
 
 // Account is the whole row of a user.
@@ -1811,10 +1819,11 @@ const file_kith_v1_user_proto_rawDesc = "" +
 	"\aaccount\x18\x02 \x01(\v2\x10.kith.v1.AccountR\aaccount\x127\n" +
 	"\n" +
 	"activities\x18\x03 \x03(\v2\x17.kith.v1.ActivityResultR\n" +
-	"activities\"?\n" +
+	"activities\"e\n" +
 	"\x0eActivityResult\x12\x19\n" +
 	"\bevent_id\x18\x01 \x01(\tR\aeventId\x12\x12\n" +
-	"\x04code\x18\x02 \x01(\tR\x04code\"\xa2\x04\n" +
+	"\x04code\x18\x02 \x01(\tR\x04code\x12$\n" +
+	"\x0erecorded_at_us\x18\x03 \x01(\x03R\frecordedAtUs\"\xa2\x04\n" +
 	"\aAccount\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x10\n" +
 	"\x03uid\x18\x02 \x01(\fR\x03uid\x12\x1a\n" +
