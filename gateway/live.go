@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/url"
 	"path"
@@ -89,7 +90,7 @@ func (s *Server) getSocket(x *exchange, _ *struct{}) error {
 		x.w.Header().Set("Upgrade", "websocket")
 		return errUpgrade
 	}
-	err := s.sockets.Accept(&x.w, r, bearer, query.Get("cursor"))
+	err := s.sockets.Accept(live.Request{Writer: &x.w, HTTP: r, Address: s.address(r), Bearer: bearer, Cursor: query.Get("cursor")})
 	switch {
 	case errors.Is(err, live.ErrBusy), errors.Is(err, live.ErrStopped):
 		return errManySockets
@@ -97,6 +98,18 @@ func (s *Server) getSocket(x *exchange, _ *struct{}) error {
 		s.cfg.Logger.DebugContext(x, "a connection was not upgraded", "error", err)
 	}
 	return nil
+}
+
+// address returns what the client of a request is counted as.
+func (s *Server) address(r *http.Request) string {
+	if s.cfg.Limits != nil {
+		return s.cfg.Limits.Address(r)
+	}
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return r.RemoteAddr
+	}
+	return host
 }
 
 // upgrades reports whether a request asks for a WebSocket.

@@ -105,8 +105,12 @@ func (g *Gate) TakeAddress(ctx context.Context, s Scope, r *http.Request) (v Ver
 	if g.scopes[s].rate.Count == 0 {
 		return Verdict{}, false
 	}
-	return g.Take(ctx, s, "address:"+keyOf(g.addresses.Of(r)), 1)
+	return g.Take(ctx, s, "address:"+g.Address(r), 1)
 }
+
+// Address returns what the client of a request is counted as where clients are
+// counted by their addresses.
+func (g *Gate) Address(r *http.Request) string { return keyOf(g.addresses.Of(r)) }
 
 // TakeName is Take for the name of an account.
 func (g *Gate) TakeName(ctx context.Context, s Scope, name string) (v Verdict, limited bool) {

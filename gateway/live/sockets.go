@@ -22,8 +22,10 @@ const (
 	// later.
 	attachTime = 15 * time.Second
 	callTime   = 5 * time.Second
-	// maxStrangers is how many sockets may wait for their first frame at once.
-	maxStrangers = 4096
+	// maxStrangers is how many sockets may wait for their first frame at once, and
+	// maxStrangersEach how many of one address.
+	maxStrangers     = 8192
+	maxStrangersEach = 4096
 )
 
 // Bearer is whom a token speaks for.
@@ -72,6 +74,7 @@ type Sockets struct {
 	stopped   bool
 	running   sync.WaitGroup
 	opening   int                  // sockets that wait for their first frame, or to be upgraded before it
+	openingOf map[string]int       // by address
 	strangers map[*socket]struct{} // that wait for their first frame
 }
 
@@ -83,7 +86,7 @@ func NewSockets(cfg SocketsConfig) (*Sockets, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	s := &Sockets{cfg: cfg, keeper: newKeeper(), strangers: make(map[*socket]struct{})}
+	s := &Sockets{cfg: cfg, keeper: newKeeper(), strangers: make(map[*socket]struct{}), openingOf: make(map[string]int)}
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	return s, nil
 }
@@ -124,58 +127,80 @@ func (s *Sockets) EndLogins(logins []SessionID) { s.keeper.end(logins) }
 // ErrBusy is that too many sockets wait for their first frame.
 var ErrBusy = errors.New("live: too many sockets are not authorised yet")
 
-// Accept upgrades a request and serves the socket, also after it returned. bearer is
-// nil when the first frame is to say who it is. After an error other than ErrBusy
-// and ErrStopped the answer is written.
-func (s *Sockets) Accept(w http.ResponseWriter, r *http.Request, bearer *Bearer, cursor string) error {
-	if err := s.enter(bearer == nil); err != nil {
+// Request is a request for a socket.
+type Request struct {
+	Writer http.ResponseWriter
+	HTTP   *http.Request
+	// Address is whose sockets are counted together until they say who they are.
+	Address string
+	// Bearer is who it is; nil when the first frame is to say so.
+	Bearer *Bearer
+	Cursor string // "": none
+}
+
+// Accept upgrades a request and serves the socket, also after it returned. After an
+// error other than ErrBusy and ErrStopped the answer is written.
+func (s *Sockets) Accept(r Request) error {
+	if err := s.enter(&r); err != nil {
 		return err
 	}
-	c, err := accept(w, r)
+	c, err := accept(r.Writer, r.HTTP)
 	if err != nil {
-		s.leave(bearer == nil)
+		s.leave(&r)
 		return err
 	}
 	s.cfg.Metrics.opened()
+	r.Writer, r.HTTP = nil, nil // they are not ours any longer
 	go func() {
 		defer s.running.Done()
 		defer s.cfg.Metrics.ended()
 		defer c.end()
-		s.serve(c, bearer, cursor)
+		s.serve(c, &r)
 	}()
 	return nil
 }
 
 // enter takes a place for a socket.
-func (s *Sockets) enter(stranger bool) error {
+func (s *Sockets) enter(r *Request) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
 	case s.stopped:
 		return ErrStopped
-	case stranger && s.opening >= maxStrangers:
+	case r.Bearer != nil:
+	case s.opening >= maxStrangers || s.openingOf[r.Address] >= maxStrangersEach:
 		return ErrBusy
-	case stranger:
+	default:
 		s.opening++
+		s.openingOf[r.Address]++
 	}
 	s.running.Add(1)
 	return nil
 }
 
 // leave gives up the place of a socket that was not upgraded.
-func (s *Sockets) leave(stranger bool) {
+func (s *Sockets) leave(r *Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if stranger {
-		s.opening--
+	if r.Bearer == nil {
+		s.openedLocked(r.Address)
 	}
 	s.running.Done()
 }
 
+// openedLocked gives up the place of a stranger.
+func (s *Sockets) openedLocked(address string) {
+	s.opening--
+	if s.openingOf[address]--; s.openingOf[address] == 0 {
+		delete(s.openingOf, address)
+	}
+}
+
 // serve is the life of a socket.
-func (s *Sockets) serve(c *socket, bearer *Bearer, cursor string) {
+func (s *Sockets) serve(c *socket, r *Request) {
+	bearer, cursor := r.Bearer, r.Cursor
 	if bearer == nil {
-		who, at, ok := s.meet(c, cursor)
+		who, at, ok := s.meet(c, r)
 		if !ok {
 			c.linger()
 			return
@@ -198,7 +223,7 @@ func (s *Sockets) serve(c *socket, bearer *Bearer, cursor string) {
 }
 
 // meet finds out who a stranger is.
-func (s *Sockets) meet(c *socket, cursor string) (who Bearer, at string, ok bool) {
+func (s *Sockets) meet(c *socket, r *Request) (who Bearer, at string, ok bool) {
 	s.mu.Lock()
 	s.strangers[c] = struct{}{}
 	if s.stopped {
@@ -209,9 +234,9 @@ func (s *Sockets) meet(c *socket, cursor string) (who Bearer, at string, ok bool
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		delete(s.strangers, c)
-		s.opening--
+		s.openedLocked(r.Address)
 	}()
-	return s.greet(c, cursor)
+	return s.greet(c, r.Cursor)
 }
 
 // greet reads the first frame.
