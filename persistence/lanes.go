@@ -68,7 +68,7 @@ type Lanes interface {
 	// Acquire makes node id the owner of all lanes until lease from now, with
 	// its epoch raised: whoever wrote under an older epoch is fenced.
 	Acquire(ctx context.Context, id string, lease time.Duration) (Node, error)
-	// Renew extends the lease. It returns an error matching ErrFenced when n is
+	// Renew extends the lease to so much from now; 0 gives it back. It returns an error matching ErrFenced when n is
 	// no longer current.
 	Renew(ctx context.Context, n Node, lease time.Duration) error
 	// Raise makes n's epoch one higher, which waits for its last batch, and

@@ -31,6 +31,7 @@ import (
 
 const (
 	lease          = 10 * time.Second
+	releaseTime    = 2 * time.Second
 	maxActivations = 500_000
 	cardBytes      = 256 << 20
 )
@@ -349,6 +350,14 @@ func (p *process) takeLanes(ctx context.Context, d *dataDir, db database, cards 
 	}
 	p.add("committer", committer.Run)
 	p.add("lease", committer.KeepLease)
+	p.closing(func() error {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseTime)
+		defer cancel()
+		if err := committer.Release(ctx); err != nil {
+			p.logger.Warn("the lease runs on until its end", "error", err)
+		}
+		return nil
+	})
 	return committer, nil
 }
 

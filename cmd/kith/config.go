@@ -112,7 +112,7 @@ func (s *settings) check() error {
 		}
 	}
 	if _, err := s.origins(); err != nil {
-		return badSetting("KITH_WS_ORIGINS", s.WSOrigins, err.Error())
+		return badSetting("KITH_WS_ORIGINS", redacted(s.WSOrigins), err.Error())
 	}
 	for _, l := range []struct {
 		name  string
@@ -163,15 +163,19 @@ func redacted(s string) string {
 	return s
 }
 
-// masked is a URL without what may be secret in it: user, password, query.
+// masked is a URL without what may be secret in it: user, password, query. Of what
+// is no such URL nothing is shown: it may be all password.
 func masked(s string) string {
-	s, _, _ = strings.Cut(s, "?")
 	scheme, rest, found := strings.Cut(s, "://")
-	if i := strings.LastIndexByte(rest, '@'); i >= 0 {
-		rest = "***" + rest[i:]
+	at, query := strings.LastIndexByte(rest, '@'), strings.IndexByte(rest, '?')
+	if !found || query >= 0 && at > query {
+		return "***"
 	}
-	if !found {
-		return redacted(s)
+	if query >= 0 {
+		rest = rest[:query]
+	}
+	if at >= 0 {
+		rest = "***" + rest[at:]
 	}
 	return scheme + "://" + rest
 }

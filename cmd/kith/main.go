@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -83,13 +84,16 @@ func run(ctx context.Context, args []string, stdout, stderr *os.File) int {
 	case err == nil:
 		return exitOK
 	case errors.Is(err, errInvalid):
-		fmt.Fprintln(stderr, "kith:", err)
+		fmt.Fprintln(stderr, "kith:", oneLine(err))
 		return exitInvalid
 	default:
-		fmt.Fprintln(stderr, "kith:", err)
+		fmt.Fprintln(stderr, "kith:", oneLine(err))
 		return exitFailed
 	}
 }
+
+// oneLine is what an error says, without the line breaks of the libraries below.
+func oneLine(err error) string { return strings.Join(strings.Fields(err.Error()), " ") }
 
 // console is where a command writes.
 type console struct{ out, err *os.File }

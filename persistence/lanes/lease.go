@@ -61,6 +61,20 @@ func (c *Committer) KeepLease(ctx context.Context) error {
 	}
 }
 
+// Release gives the rest of the lease back, so that a node that stands by need not
+// wait for its end. It is called when Run has ended: nothing may be written
+// afterwards. That it fails costs the other node that wait.
+func (c *Committer) Release(ctx context.Context) error {
+	err := c.cfg.Lanes.Renew(ctx, c.Node(), 0)
+	if errors.Is(err, persistence.ErrFenced) {
+		return nil // somebody has them already
+	}
+	if err != nil {
+		return fmt.Errorf("give the lease back: %w", err)
+	}
+	return nil
+}
+
 // extend notes a lease that was granted at the given time or later.
 func (c *Committer) extend(granted time.Time) {
 	until := granted.Add(c.cfg.Lease)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"sync"
 	"time"
 
@@ -55,15 +56,19 @@ type Client struct {
 }
 
 // CheckURL reports whether a URL can be understood, without showing it.
-func CheckURL(url string) error {
-	_, err := parse(url)
+func CheckURL(from string) error {
+	_, err := parse(from)
 	return err
 }
 
 // parse does not wrap what it is told: that shows the URL, with its password.
-func parse(url string) (*redis.Options, error) {
-	o, err := redis.ParseURL(url)
+func parse(from string) (*redis.Options, error) {
+	o, err := redis.ParseURL(from)
 	if err != nil || o.Addr == "" {
+		return nil, errURL
+	}
+	// The library takes what names no host to mean this machine.
+	if u, err := url.Parse(from); err != nil || u.Scheme != "unix" && u.Host == "" {
 		return nil, errURL
 	}
 	return o, nil

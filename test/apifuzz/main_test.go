@@ -8,7 +8,7 @@
 //   - schema_test.go: whether a value is what a schema says. A keyword that is not
 //     understood fails, so that nothing is documented in vain.
 //   - values_test.go: JSON values and parameters made from schemas.
-//   - requests_test.go: requests made for one operation.
+//   - requests_test.go: requests made for one operation; bodies_test.go: their bodies.
 //   - scenarios_test.go: what takes more than one request, for the statuses that no
 //     single one reaches.
 //   - wire_test.go: sends requests as they are, also those that no client sends.

@@ -111,16 +111,25 @@ func (w *wire) do(r *request) (*answer, error) {
 	return a, err
 }
 
-func (w *wire) exchange(r *request) (a *answer, last bool, err error) {
+// longHeader is less than the 4 KiB that net/http has read of a request, at least,
+// when it refuses one that is none.
+const longHeader = 2 << 10
+
+// text returns a request as it goes over the wire. Of one that is not HTTP,
+// net/http does not read the end, and its answer could be lost with the connection:
+// such a request goes without its body, and without a header that is long.
+func (r *request) text(host string) []byte {
 	var out bytes.Buffer
-	fmt.Fprintf(&out, "%s %s HTTP/1.1\r\nHost: %s\r\n", r.method, r.target, w.address)
+	fmt.Fprintf(&out, "%s %s HTTP/1.1\r\nHost: %s\r\n", r.method, r.target, host)
+	body, wellFormed := r.body, r.wellFormed()
 	for _, h := range r.header {
-		fmt.Fprintf(&out, "%s: %s\r\n", h[0], h[1])
+		if wellFormed || len(h[1]) < longHeader {
+			fmt.Fprintf(&out, "%s: %s\r\n", h[0], h[1])
+		}
 	}
-	body := r.body
 	switch {
-	case !r.wellFormed():
-		body = nil // net/http does not read it, and its answer would be lost with the connection
+	case !wellFormed:
+		body = nil
 	case r.announce > 0:
 		fmt.Fprintf(&out, "Content-Length: %d\r\n", r.announce)
 	case r.chunked:
@@ -130,14 +139,18 @@ func (w *wire) exchange(r *request) (a *answer, last bool, err error) {
 	}
 	out.WriteString("\r\n")
 	out.Write(body)
+	return out.Bytes()
+}
+
+func (w *wire) exchange(r *request) (a *answer, last bool, err error) {
 	if err := w.conn.SetDeadline(time.Now().Add(wireTime)); err != nil {
 		return nil, true, fmt.Errorf("set a deadline: %w", err)
 	}
 	// A server may answer before it has read everything.
-	sent := make(chan struct{})
+	conn, out, sent := w.conn, r.text(w.address), make(chan struct{})
 	go func() {
 		defer close(sent)
-		_, _ = w.conn.Write(out.Bytes()) // the answer tells whether it mattered
+		_, _ = conn.Write(out) // the answer tells whether it mattered
 	}()
 	response, err := http.ReadResponse(w.in, &http.Request{Method: r.method}) //nolint:bodyclose // it is read to its end below
 	if err != nil {

@@ -13,6 +13,8 @@
 //     it does not.
 //   - startup_test.go: what stops a start, in one line; help.
 //   - shutdown_test.go: SIGTERM.
+//   - migrate_test.go: kith migrate on PostgreSQL, and tables of other versions and
+//     programs; standby_test.go: two servers on one PostgreSQL, one of which goes.
 //   - kafka_test.go: plain Kafka clients; kafka_content_test.go: what content
 //     services report; kafka_broker_test.go: lost files of the embedded broker;
 //     kafka_outside_test.go: an outside Kafka that is away.

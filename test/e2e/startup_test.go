@@ -21,48 +21,76 @@ func serve(t *testing.T, env ...string) kithtest.Result {
 	return kith.Run(t, append([]string{"KITH_HTTP_ADDR=127.0.0.1:0", "KITH_OPS_ADDR=127.0.0.1:0", "KITH_KAFKA_LISTEN=127.0.0.1:0"}, env...), "serve")
 }
 
+// hidden is what must never be shown.
+const hidden = "hunter2"
+
 func TestABadSettingStopsTheStart(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(kithtest.DataDir(t), "data")
-	for name, value := range map[string]string{
-		"KITH_HTTP_ADDR":   "nonsense",
-		"KITH_OPS_ADDR":    "127.0.0.1:65536",
-		"KITH_JWT_SECRET":  "short-secret-of-31-bytes-xxxxxxx",
-		"KITH_PUBLIC_URL":  "ftp://example.com",
-		"KITH_ACCESS_TTL":  "soon",
-		"KITH_REFRESH_TTL": "99999d",
-		"KITH_LOG_LEVEL":   "loud",
-		"KITH_LOG_FORMAT":  "xml",
+	for _, bad := range []struct{ name, value, shown string }{ // "": as it is
+		{name: "KITH_HTTP_ADDR", value: "nonsense"},
+		{name: "KITH_OPS_ADDR", value: "127.0.0.1:65536"},
+		{name: "KITH_JWT_SECRET", value: (hidden + strings.Repeat("x", 31))[:31], shown: `"***": allowed is at least 32 bytes`},
+		{name: "KITH_PUBLIC_URL", value: "ftp://example.com"},
+		{name: "KITH_PUBLIC_URL", value: "http://user:hunter2@example.com", shown: "***@example.com"},
+		{name: "KITH_ACCESS_TTL", value: "soon"},
+		{name: "KITH_REFRESH_TTL", value: "99999d"},
+		{name: "KITH_LOG_LEVEL", value: "loud"},
+		{name: "KITH_LOG_FORMAT", value: "xml"},
 
-		"KITH_KAFKA_BROKERS":       "localhost",
-		"KITH_KAFKA_LISTEN":        "9092",
-		"KITH_KAFKA_RETENTION":     "a week",
-		"KITH_LIMIT_AVAILABILITY":  "30",
-		"KITH_LIMIT_REGISTER":      "0/min",
-		"KITH_LIMIT_LOGIN":         "10/day",
-		"KITH_LIMIT_USER":          "many",
-		"KITH_LIMIT_EVENTS":        "1e9/s",
-		"KITH_TRUSTED_PROXIES":     "10.0.0.0/33",
-		"KITH_USERNAME_QUARANTINE": "never",
+		{name: "KITH_DATABASE_URL", value: "http://kith:hunter2@db.example.com/kith", shown: "http://***@db.example.com/kith"},
+		{name: "KITH_DATABASE_URL", value: "hunter2@db.example.com", shown: `"***"`},
+		{name: "KITH_DATABASE_URL", value: "user=kith password=hunter2 host=db.example.com", shown: `"***"`},
+		{name: "KITH_DATABASE_URL", value: "postgres://kith:x?hunter2@db.example.com:port/kith", shown: `"***"`},
+		{name: "KITH_DATABASE_URL", value: "postgres://kith:hunter2@db.example.com:port/kith", shown: "postgres://***@db.example.com:port/kith"},
+		{name: "KITH_DATABASE_URL", value: "postgres://kith:hunter2%zz@db.example.com/kith", shown: "postgres://***@db.example.com/kith"},
+		{name: "KITH_DATABASE_URL", value: "postgres://db.example.com/kith?user=kith&password=hunter2&sslmode=perhaps", shown: `"postgres://db.example.com/kith"`},
+		{name: "KITH_DATABASE_URL", value: "postgres://kith@db.example.com/kith?connect_timeout=hunter2", shown: `"postgres://***@db.example.com/kith"`},
+		{name: "KITH_DATABASE_POOL", value: "-1"},
+		{name: "KITH_DATABASE_POOL", value: "1001"},
+		{name: "KITH_REDIS_URL", value: "http://:hunter2@cache.example.com:6379", shown: "http://***@cache.example.com:6379"},
+		{name: "KITH_REDIS_URL", value: "cache.example.com:6379", shown: `"***"`},
+		{name: "KITH_REDIS_URL", value: "redis:hunter2", shown: `"***"`},
+		{name: "KITH_REDIS_URL", value: "redis://"},
+		{name: "KITH_REDIS_URL", value: "redis://:hunter2@cache.example.com:port", shown: "redis://***@cache.example.com:port"},
+		{name: "KITH_REDIS_URL", value: "rediss://:hunter2@cache.example.com/first", shown: "rediss://***@cache.example.com/first"},
+		{name: "KITH_REDIS_URL", value: "redis://:hunter2%zz@cache.example.com", shown: "redis://***@cache.example.com"},
+		{name: "KITH_REDIS_URL", value: "redis://cache.example.com?password=hunter2", shown: `"redis://cache.example.com"`},
+		{name: "KITH_WS_ORIGINS", value: "https://app.example.com/path"},
+		{name: "KITH_WS_ORIGINS", value: "ftp://app.example.com"},
+		{name: "KITH_WS_ORIGINS", value: "https://"},
+		{name: "KITH_WS_ORIGINS", value: "https://app.example.com, https://hunter2@app.example.com", shown: `"***@app.example.com"`},
+		{name: "KITH_WS_ORIGINS", value: "https://app.example.com:port"},
+
+		{name: "KITH_KAFKA_BROKERS", value: "localhost"},
+		{name: "KITH_KAFKA_LISTEN", value: "9092"},
+		{name: "KITH_KAFKA_RETENTION", value: "a week"},
+		{name: "KITH_LIMIT_AVAILABILITY", value: "30"},
+		{name: "KITH_LIMIT_REGISTER", value: "0/min"},
+		{name: "KITH_LIMIT_LOGIN", value: "10/day"},
+		{name: "KITH_LIMIT_USER", value: "many"},
+		{name: "KITH_LIMIT_EVENTS", value: "1e9/s"},
+		{name: "KITH_TRUSTED_PROXIES", value: "10.0.0.0/33"},
+		{name: "KITH_USERNAME_QUARANTINE", value: "never"},
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(bad.name+"="+bad.value, func(t *testing.T) {
 			t.Parallel()
-			if name == "KITH_JWT_SECRET" {
-				value = value[:31]
+			shown := bad.shown
+			if shown == "" {
+				shown = bad.value
 			}
-			check := func(r kithtest.Result) {
-				if name == "KITH_JWT_SECRET" {
-					fails(t, r, 2, name, "***", "32 bytes")
-					if strings.Contains(r.Stderr, "short-secret") {
-						t.Errorf("the secret is shown: %s", r.Stderr)
-					}
-					return
-				}
-				fails(t, r, 2, name, value, "allowed is")
+			for _, r := range bothWays(t, dir, bad.name, bad.value) {
+				fails(t, r, 2, bad.name, shown, "allowed is")
+				conceals(t, r)
 			}
-			check(serve(t, "KITH_DATA_DIR="+dir, name+"="+value))
-			flag := "--" + strings.ReplaceAll(strings.ToLower(strings.TrimPrefix(name, "KITH_")), "_", "-")
-			check(kith.Run(t, []string{"KITH_DATA_DIR=" + dir}, "serve", flag, value))
+		})
+	}
+	for _, value := range []string{"many", "1.5", strings.Repeat("9", 20)} {
+		t.Run("KITH_DATABASE_POOL="+value, func(t *testing.T) {
+			t.Parallel()
+			for _, r := range bothWays(t, dir, "KITH_DATABASE_POOL", value) { // it is no number, which the command line says
+				fails(t, r, 2, "--database-pool", value, "--help")
+			}
 		})
 	}
 	t.Run("an outside provider without its other settings", func(t *testing.T) {
@@ -71,16 +99,6 @@ func TestABadSettingStopsTheStart(t *testing.T) {
 		all := []string{"KITH_DATA_DIR=" + dir, "KITH_JWT_JWKS_URL=file:///keys", "KITH_JWT_ISSUER=i", "KITH_JWT_AUDIENCE=a"}
 		fails(t, serve(t, all...), 2, "KITH_JWT_JWKS_URL", "allowed is")
 	})
-	t.Run("passwords in URLs are masked", func(t *testing.T) {
-		t.Parallel()
-		for _, name := range []string{"KITH_PUBLIC_URL", "KITH_DATABASE_URL"} {
-			r := serve(t, "KITH_DATA_DIR="+dir, name+"=http://user:hunter2@example.com")
-			fails(t, r, 2, name, "***")
-			if strings.Contains(r.Stderr, "hunter2") {
-				t.Errorf("a password is shown: %s", r.Stderr)
-			}
-		}
-	})
 	t.Run("KITH_DATA_DIR", func(t *testing.T) {
 		t.Parallel()
 		fails(t, kith.Run(t, nil, "serve", "--data-dir", ""), 2, "KITH_DATA_DIR", "allowed is")
@@ -88,6 +106,45 @@ func TestABadSettingStopsTheStart(t *testing.T) {
 	t.Cleanup(func() {
 		if _, err := os.Stat(dir); err == nil {
 			t.Error("a start with a bad setting made the data dir")
+		}
+	})
+}
+
+// bothWays tries to start a server with a setting, in the environment and as a
+// flag.
+func bothWays(t *testing.T, dir, name, value string) []kithtest.Result {
+	t.Helper()
+	flag := "--" + strings.ReplaceAll(strings.ToLower(strings.TrimPrefix(name, "KITH_")), "_", "-")
+	return []kithtest.Result{
+		serve(t, "KITH_DATA_DIR="+dir, name+"="+value),
+		kith.Run(t, []string{"KITH_DATA_DIR=" + dir}, "serve", flag+"="+value),
+	}
+}
+
+// conceals wants that a command showed no secret.
+func conceals(t *testing.T, r kithtest.Result) {
+	t.Helper()
+	if out := r.Stdout + r.Stderr; strings.Contains(out, hidden) {
+		t.Errorf("a secret is shown: %s", out)
+	}
+}
+
+// Every command that needs the database judges its settings as serve does.
+func TestABadDatabaseStopsEveryCommand(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(kithtest.DataDir(t), "data")
+	for _, args := range [][]string{{"migrate", "status"}, {"migrate", "up"}, {"verify"}, {"token", "--username", "ada_zq"}, {"role", "ada_zq", "admin"}} {
+		t.Run(strings.Join(args, " "), func(t *testing.T) {
+			t.Parallel()
+			r := kith.Run(t, []string{"KITH_DATA_DIR=" + dir, "KITH_DATABASE_URL=mysql://kith:hunter2@db.example.com/kith"}, args...)
+			fails(t, r, 2, "KITH_DATABASE_URL", "mysql://***@db.example.com/kith", "allowed is")
+			conceals(t, r)
+			fails(t, kith.Run(t, []string{"KITH_DATA_DIR=" + dir, "KITH_DATABASE_POOL=-1"}, args...), 2, "KITH_DATABASE_POOL", "allowed is")
+		})
+	}
+	t.Cleanup(func() {
+		if _, err := os.Stat(dir); err == nil {
+			t.Error("a bad setting made the data dir")
 		}
 	})
 }
@@ -240,6 +297,7 @@ func TestHelpShowsEveryFlagWithItsVariable(t *testing.T) {
 		"KITH_DATA_DIR", "KITH_HTTP_ADDR", "KITH_OPS_ADDR", "KITH_PUBLIC_URL", "KITH_JWT_SECRET", "KITH_ACCESS_TTL", "KITH_REFRESH_TTL", "KITH_LOG_LEVEL", "KITH_LOG_FORMAT",
 		"KITH_KAFKA_BROKERS", "KITH_KAFKA_LISTEN", "KITH_KAFKA_RETENTION", "KITH_JWT_JWKS_URL", "KITH_JWT_ISSUER", "KITH_JWT_AUDIENCE", "KITH_TRUSTED_PROXIES",
 		"KITH_LIMIT_AVAILABILITY", "KITH_LIMIT_REGISTER", "KITH_LIMIT_LOGIN", "KITH_LIMIT_USER", "KITH_LIMIT_EVENTS", "KITH_USERNAME_QUARANTINE",
+		"KITH_DATABASE_URL", "KITH_DATABASE_POOL", "KITH_REDIS_URL", "KITH_WS_ORIGINS",
 	} {
 		if !strings.Contains(strings.Join(flags, " ")+" ", variable+" ") {
 			t.Errorf("no flag for %s:\n%s", variable, r.Stdout)
