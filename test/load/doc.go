@@ -3,7 +3,8 @@
 //
 // Everything is a real process on the same machine and the same file system: the
 // kith that this checkout builds, the baseline (this binary again), a load
-// generator (again), and a process that does nothing but activate users.
+// generator (again), a process that does nothing but activate users, and for the
+// sockets of GET /ws a crowd that reads them and the floor to compare with.
 // Figures of one machine do not travel, ratios within one run do; so each goal
 // that can be is a ratio, its two sides take turns in short rounds, and the
 // median of the rounds counts. CPU is user and system time of the server's
@@ -25,6 +26,15 @@
 // requests come to both. So it is the size of the data that is compared, and not
 // how much of it was used lately; further rows say what both cost together.
 //
+// The phases whose names begin with ws are about the live stream. A crowd opens
+// sockets, has authors among its users record events, and knows how many frames must
+// arrive: a missing one is an error. All its sockets are read by one goroutine that
+// looks at little more than the headers of frames, so that the server is the one that
+// is measured. Saturated means that the next batch is recorded while the one before
+// is on its way to the sockets. kith has to have counted as many frames as have
+// arrived. The floor is a bare handler of coder/websocket with one Write for each
+// socket and frame. Memory is what RSS has grown by when the garbage is collected.
+//
 //   - main.go: the command line; run.go: a run from building kith to the table.
 //     run_postgres.go: its part on PostgreSQL and Redis.
 //   - machine.go, proc.go, cpu.go: the machine; processes; what CPU they and their
@@ -37,6 +47,12 @@
 //   - baseline.go, baseline_store.go, baseline_postgres.go: the server to compare
 //     with, and its databases.
 //   - generator.go, generator_run.go, requests.go, conn.go, histogram.go: the load.
+//   - crowd.go, crowd_run.go, crowd_authors.go: the sockets, what the process with
+//     them is ordered, and its authors. frames.go, poll_linux.go, poll_other.go:
+//     frames in what is read; many connections in one goroutine. stream.go: a kith
+//     with a crowd, and what an order costs. floor.go: the bare handler.
+//   - ws_idle.go, ws_fanout.go, ws_latency.go, ws_resume.go, ws_mixed.go: the phases
+//     of the live stream.
 //   - idle.go, lookup.go, follow.go, follow_postgres.go, events.go, activation.go,
 //     activator.go, account.go, list.go, million.go, publish.go: one file a phase;
 //     the activator is the process of the activation phase.

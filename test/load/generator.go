@@ -63,12 +63,18 @@ type generator struct {
 // startGenerator starts a generator and returns once it has connected, so that
 // neither is measured.
 func startGenerator(ctx context.Context, dir string, j job) (*generator, error) {
+	return startTalking(ctx, dir, roleGenerator, j)
+}
+
+// startTalking starts a process of ours that takes a job, and returns once it says
+// that it is ready.
+func startTalking(ctx context.Context, dir, role string, job any) (*generator, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("find ourselves: %w", err)
 	}
 	r, w := io.Pipe()
-	p, err := start(ctx, command{name: "generator", path: self, args: []string{roleGenerator}, dir: dir, stdout: w})
+	p, err := start(ctx, command{name: role, path: self, args: []string{role}, dir: dir, stdout: w})
 	if err != nil {
 		return nil, err
 	}
@@ -77,11 +83,11 @@ func startGenerator(ctx context.Context, dir string, j job) (*generator, error) 
 		_ = w.Close() // never fails
 	}()
 	g := &generator{process: p, answers: r, lines: bufio.NewReader(r)}
-	if err := g.send(j); err != nil {
+	if err := g.send(job); err != nil {
 		return nil, errors.Join(err, g.abandon())
 	}
 	if line, err := g.lines.ReadString('\n'); err != nil || line != readyLine {
-		return nil, errors.Join(fmt.Errorf("the generator is not ready: %q", line), g.abandon())
+		return nil, errors.Join(fmt.Errorf("the %s is not ready: %q", role, line), g.abandon())
 	}
 	return g, nil
 }

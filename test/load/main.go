@@ -17,6 +17,8 @@ const (
 	roleBaseline  = "baseline"
 	roleGenerator = "generator"
 	roleActivator = "activator"
+	roleCrowd     = "crowd"
+	roleFloor     = "floor"
 )
 
 func main() {
@@ -38,6 +40,10 @@ func dispatch(ctx context.Context, args []string) error {
 			return generate(ctx, os.Stdin, os.Stdout)
 		case roleActivator:
 			return activate(ctx, os.Stdin, os.Stdout)
+		case roleCrowd:
+			return serveCrowd(ctx, os.Stdin, os.Stdout)
+		case roleFloor:
+			return serveFloor(ctx, os.Stdin)
 		}
 	}
 	o, err := parseOptions(args)

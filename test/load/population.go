@@ -61,6 +61,26 @@ func newPopulation(n, degree int, seed uint64) (*population, error) {
 	return p, nil
 }
 
+// stratify replaces whom everybody follows by degree others, as many of each residue
+// of their distances modulo strata. So when the number of users is a multiple of
+// strata too, everybody follows as many of those whose index is one.
+func (p *population) stratify(degree, strata int, seed uint64) error {
+	n := len(p.People)
+	if n%strata != 0 || degree%strata != 0 || n < 2*degree {
+		return fmt.Errorf("%d users cannot each follow %d of %d kinds", n, degree, strata)
+	}
+	p.Offsets = p.Offsets[:0]
+	rng := mathrand.New(mathrand.NewPCG(seed, 3)) //nolint:gosec // must be the same every time
+	for made := make([]int, strata); len(p.Offsets) < degree; {
+		o := 1 + rng.IntN(n-1)
+		if made[o%strata] < degree/strata && !slices.Contains(p.Offsets, o) {
+			made[o%strata]++
+			p.Offsets = append(p.Offsets, o)
+		}
+	}
+	return nil
+}
+
 // nameOf returns a name. Users of neighbouring numbers have different ones; among
 // 10,000 and more, each word is borne by many.
 func nameOf(i int) string {

@@ -48,6 +48,35 @@ func TestPairsAreNew(t *testing.T) {
 	}
 }
 
+// Who records is one of every so many, and of those everybody follows as many.
+func TestStratifiedFollows(t *testing.T) {
+	t.Parallel()
+	const users, degree, strata = 60, 20, 4
+	p := newPeople(t, users)
+	if err := p.stratify(degree, strata, 1); err != nil {
+		t.Fatal(err)
+	}
+	for i := range users {
+		all, some := 0, 0
+		for j := range users {
+			if p.follows(i, j) {
+				all++
+				if j%strata == 0 {
+					some++
+				}
+			}
+		}
+		if all != degree || some != degree/strata || p.follows(i, i) {
+			t.Fatalf("user %d follows %d, of one in %d %d", i, all, strata, some)
+		}
+	}
+	for _, x := range [][2]int{{20, 7}, {18, 4}, {40, 4}} {
+		if err := p.stratify(x[0], x[1], 1); err == nil {
+			t.Errorf("%d in %d parts of %d users", x[0], x[1], users)
+		}
+	}
+}
+
 func TestPopulationIsLoadedAsItWasSaved(t *testing.T) {
 	t.Parallel()
 	p := newPeople(t, 10)

@@ -112,6 +112,15 @@ func (p *process) rss() (int64, error) {
 	return n << 10, nil
 }
 
+// writes returns how many system calls to write the child has made.
+func (p *process) writes() (int64, error) {
+	n, err := strconv.ParseInt(field(fmt.Sprintf("/proc/%d/io", p.cmd.Process.Pid), "syscw"), 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("writes of %s: %w", p.name, err)
+	}
+	return n, nil
+}
+
 // lastWords returns the end of the child's log, for an error.
 func (p *process) lastWords() string {
 	const enough = 2 << 10

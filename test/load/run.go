@@ -27,6 +27,13 @@ const (
 	phaseMillion    = "million"
 	phasePublish    = "publish"
 
+	// Sockets of GET /ws.
+	phaseSocketsIdle    = "ws-idle"
+	phaseSocketsFanout  = "ws-fanout"
+	phaseSocketsLatency = "ws-latency"
+	phaseSocketsResume  = "ws-resume"
+	phaseSocketsMixed   = "ws-mixed"
+
 	// The same on PostgreSQL and Redis.
 	phaseLookupPostgres     = "lookup-pg"
 	phaseFollowPostgres     = "follow-pg"
@@ -38,6 +45,7 @@ const (
 func phaseNames() []string {
 	return []string{
 		phaseLookup, phaseFollow, phaseEvents, phaseAccount, phaseActivation, phaseList, phaseMillion, phasePublish,
+		phaseSocketsIdle, phaseSocketsFanout, phaseSocketsLatency, phaseSocketsResume, phaseSocketsMixed,
 		phaseLookupPostgres, phaseFollowPostgres, phaseEventsPostgres, phaseActivationPostgres, phaseScalePostgres,
 	}
 }
@@ -102,6 +110,23 @@ func (b *bench) phases(ctx context.Context) error {
 	if b.wants(phasePublish) {
 		if err := b.measurePublish(ctx); err != nil {
 			return fmt.Errorf("phase %s: %w", phasePublish, err)
+		}
+	}
+	for _, phase := range []struct {
+		name string
+		run  func(context.Context) error
+	}{
+		{phaseSocketsIdle, b.measureIdleSockets},
+		{phaseSocketsFanout, b.measureFanout},
+		{phaseSocketsLatency, b.measureFrames},
+		{phaseSocketsResume, b.measureResumes},
+		{phaseSocketsMixed, b.measureMixed},
+	} {
+		if !b.wants(phase.name) {
+			continue
+		}
+		if err := phase.run(ctx); err != nil {
+			return fmt.Errorf("phase %s: %w", phase.name, err)
 		}
 	}
 	return b.phasesPostgres(ctx)
