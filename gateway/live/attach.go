@@ -28,6 +28,7 @@ type Session struct {
 	// meanwhile collects what the reader's follows have become while they are read;
 	// nil otherwise. Of the hub's lock.
 	meanwhile map[user.ID]bool
+	begun     bool   // the follows are in authors; of the hub's lock
 	watches   int    // of the hub's lock
 	out       outbox // of the shard's lock
 }
@@ -86,9 +87,11 @@ func (h *Hub) begin(ctx context.Context, s *Session, cursor string) ([]*Frame, e
 	case cards[0] == nil || cards[0].Deleted:
 		return nil, ErrGone
 	}
-	following, err := h.cfg.People.Following(ctx, s.reader)
-	if err != nil {
-		return nil, fmt.Errorf("read whom user %d follows: %w", s.reader, err)
+	following, known := h.remembered(s.reader)
+	if !known {
+		if following, err = h.cfg.People.Following(ctx, s.reader); err != nil {
+			return nil, fmt.Errorf("read whom user %d follows: %w", s.reader, err)
+		}
 	}
 	from := h.follows(s, following)
 	return h.resume(ctx, s, cards[0], cursor, from)
@@ -111,7 +114,7 @@ func (h *Hub) follows(s *Session, following []user.ID) Positions {
 		}
 	}
 	maps.Copy(said, s.meanwhile)
-	s.meanwhile = nil
+	s.meanwhile, s.begun = nil, true
 	s.authors = slices.Grow(s.authors, len(following))
 	for _, author := range following {
 		if follows, told := said[author]; !told || follows {
@@ -197,6 +200,7 @@ func (s *Session) Close(code CloseCode, reason string) { s.close(code, reason) }
 // Detach ends the session: nothing is written for it any more.
 func (s *Session) Detach() {
 	s.hub.mu.Lock()
+	s.hub.remember(s)
 	s.hub.interests.remove(s)
 	s.hub.mu.Unlock()
 	s.shard.mu.Lock()

@@ -53,12 +53,14 @@ func (h *Hub) take(ctx context.Context, lane uint8, records []persistence.Record
 			}
 		}
 	}
+	h.gate.Lock()
+	defer h.gate.Unlock()
 	for i := range records {
-		var f *Frame
+		one := recent{record: records[i]}
 		if b.events[i] != nil {
-			f = h.apply(&records[i], b.events[i], b)
+			one.frame, one.section = h.apply(&records[i], b.events[i], b), sectionOf(b.events[i])
 		}
-		h.recents.add(&records[i], f)
+		h.recents.add(&one)
 	}
 	h.positions[lane] = records[len(records)-1].Pos
 	h.cfg.Metrics.delivered(h.cfg.Now().Sub(records[0].At), len(records))
@@ -311,27 +313,51 @@ func (t *teller) tell(e user.Event, f *Frame) {
 	if a == nil {
 		return
 	}
+	section := sectionOf(e)
+	if section == 0 {
+		return
+	}
+	// There are two kinds of readers: whom the author follows, and the others.
+	var shown [2]bool
+	for i, open := range [...]openness{openNo, openYes} {
+		shown[i] = shows(section, func(section user.Section) bool { return a.sees(edge{open: open}, section) })
+	}
 	for s, edge := range a.edges {
-		if s.reader != t.record.User && shows(e, func(section user.Section) bool { return a.sees(edge, section) }) {
+		kind := 0
+		if edge.open == openYes {
+			kind = 1
+		}
+		if shown[kind] && s.reader != t.record.User {
 			s.push(f)
 		}
 	}
 }
 
-// shows reports whether e may be shown to others, given which sections they see.
-// A deletion names an event whose type is not known any more: it is for those who
-// may see events of some type.
-func shows(e user.Event, sees func(user.Section) bool) bool {
+// sectionOf returns what of a user an event shows to others; 0: nothing, and
+// anySection an activity of a kind that is not known any more.
+func sectionOf(e user.Event) user.Section {
 	switch e := e.(type) { //nolint:gochecksumtype // of the others there is nothing to say here
 	case user.ActivityRecorded:
-		return sees(e.Activity.Type.Section())
+		return e.Activity.Type.Section()
 	case user.ActivityDeleted:
-		return sees(user.SectionWatchHistory) || sees(user.SectionRatings)
+		return anySection
 	case user.ProfileUpdated:
-		return sees(user.SectionUser)
+		return user.SectionUser
 	default:
-		return false
+		return 0
 	}
+}
+
+// anySection is for a deletion, which names an event whose type is not known any
+// more: it is for those who may see events of some type.
+const anySection = ^user.Section(0)
+
+// shows reports whether a section may be shown to others, given which they see.
+func shows(section user.Section, sees func(user.Section) bool) bool {
+	if section == anySection {
+		return sees(user.SectionWatchHistory) || sees(user.SectionRatings)
+	}
+	return section != 0 && sees(section)
 }
 
 // counters hands out the newest counters, to the user and to whoever watches.

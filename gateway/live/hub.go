@@ -80,10 +80,12 @@ type Config struct {
 type Hub struct {
 	cfg    Config
 	shards []*shard
+	gate   sync.RWMutex // see shard; taken after mu
 
 	mu        sync.Mutex
 	interests interests
 	recents   recents
+	departed  departed
 	positions Positions // everything up to here is in the queues
 	next      int       // the shard of the next session
 	stopped   bool
@@ -108,9 +110,9 @@ func New(ctx context.Context, cfg Config) (*Hub, error) {
 	if err != nil {
 		return nil, fmt.Errorf("live: read the heads of the lanes: %w", err)
 	}
-	h := &Hub{cfg: cfg, interests: newInterests(), recents: newRecents(cfg.RecentBytes, heads), positions: heads}
+	h := &Hub{cfg: cfg, interests: newInterests(), recents: newRecents(cfg.RecentBytes, heads), departed: newDeparted(), positions: heads}
 	for range cfg.Shards {
-		h.shards = append(h.shards, newShard(cfg.Metrics))
+		h.shards = append(h.shards, newShard(cfg.Metrics, &h.gate))
 	}
 	if err := h.refill(ctx); err != nil {
 		return nil, err
@@ -132,7 +134,7 @@ func (h *Hub) refill(ctx context.Context) error {
 			if records[i].Pos > head {
 				break
 			}
-			h.recents.add(&records[i], nil)
+			h.recents.add(&recent{record: records[i]})
 		}
 	}
 	return nil

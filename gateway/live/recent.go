@@ -18,10 +18,12 @@ type recents struct {
 	floor Positions
 }
 
-// recent is a record and, once somebody was told of it, its frame.
+// recent is a record and, once somebody was told of it, its frame, and which section
+// it shows.
 type recent struct {
-	record persistence.Record
-	frame  *Frame
+	record  persistence.Record
+	frame   *Frame
+	section user.Section
 }
 
 func (r *recent) size() int {
@@ -55,8 +57,9 @@ func (x *recents) covers(at *Positions) bool {
 	return true
 }
 
-// add notes a record, the next of its lane, with its frame if there is one.
-func (x *recents) add(r *persistence.Record, f *Frame) {
+// add notes a record, the next of its lane.
+func (x *recents) add(one *recent) {
+	r := &one.record
 	switch r.Kind { //nolint:exhaustive // of the others nobody is told
 	case persistence.KindActivityDeleted:
 		x.erase(r)
@@ -74,8 +77,7 @@ func (x *recents) add(r *persistence.Record, f *Frame) {
 		h = &history{}
 		x.users[r.User] = h
 	}
-	one := recent{record: *r, frame: f}
-	h.records = append(h.records, one)
+	h.records = append(h.records, *one)
 	x.bytes += one.size()
 	x.order.push(recentKey{r.User, r.Pos})
 	for x.bytes > x.budget {
@@ -167,7 +169,7 @@ func (x *recents) keep(made []*recent) {
 		}
 		for i := len(h.records) - 1; i >= 0 && h.records[i].record.Pos >= m.record.Pos; i-- {
 			if one := &h.records[i]; one.record.Pos == m.record.Pos && one.frame == nil {
-				one.frame = m.frame
+				one.frame, one.section = m.frame, m.section
 				x.bytes += len(m.frame.whole)
 			}
 		}

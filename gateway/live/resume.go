@@ -167,24 +167,21 @@ func (m *replay) frames(ctx context.Context) ([]*Frame, error) {
 	for i := range m.records {
 		one := &m.records[i]
 		card := m.cards[one.record.User]
-		if card == nil || !m.shows(one, events[i], card) {
+		if card == nil || !m.shows(one, card) {
 			continue
 		}
-		// A frame that names another user is made anew: that user may have changed,
-		// or be gone.
-		if one.frame == nil || otherOf(events[i]) != 0 {
+		if events[i] != nil {
 			r := &one.record
 			if one.frame, err = frameOf(RecordRef{UID: card.Card.UID, Seq: r.Seq, At: r.At}, card, events[i], m.cards); err != nil {
 				return nil, err
 			}
-			if one.frame == nil {
-				continue
-			}
-			if r.Kind.ToldToFollowers() {
+			if one.frame != nil && r.Kind.ToldToFollowers() {
 				made = append(made, one)
 			}
 		}
-		frames = append(frames, one.frame)
+		if one.frame != nil {
+			frames = append(frames, one.frame)
+		}
 	}
 	if len(made) > 0 {
 		m.hub.mu.Lock()
@@ -194,10 +191,10 @@ func (m *replay) frames(ctx context.Context) ([]*Frame, error) {
 	return frames, nil
 }
 
-// decode decodes the records, nil those that cannot be, and reads what is needed
-// to show them.
+// decode decodes the records that have no frame yet, and reads what is needed to
+// show all of them. The frame of a record that names another user is made anew: that
+// user may have changed, or be gone.
 func (m *replay) decode(ctx context.Context) ([]user.Event, error) {
-	h := m.hub
 	events := make([]user.Event, len(m.records))
 	var wanted []CardAt
 	want := func(id user.ID) {
@@ -207,17 +204,21 @@ func (m *replay) decode(ctx context.Context) ([]user.Event, error) {
 		}
 	}
 	for i := range m.records {
-		r := &m.records[i].record
-		e, err := usergrain.DecodeRecord(r)
-		if err != nil {
-			h.cfg.Logger.Error("a missed record cannot be read", "user_id", uint64(r.User), "seq", r.Seq, "error", err)
+		one := &m.records[i]
+		want(one.record.User)
+		if one.frame != nil && one.record.Kind.ToldToFollowers() {
 			continue
 		}
-		events[i] = e
-		want(r.User)
+		e, err := usergrain.DecodeRecord(&one.record)
+		if err != nil {
+			m.hub.cfg.Logger.Error("a missed record cannot be read", "user_id", uint64(one.record.User), "seq", one.record.Seq, "error", err)
+			one.frame = nil
+			continue
+		}
+		events[i], one.section = e, sectionOf(e)
 		want(otherOf(e))
 	}
-	if err := h.readCards(ctx, wanted, m.cards); err != nil {
+	if err := m.hub.readCards(ctx, wanted, m.cards); err != nil {
 		return nil, err
 	}
 	return events, m.readOpen(ctx)
@@ -243,10 +244,7 @@ func (m *replay) readOpen(ctx context.Context) error {
 }
 
 // shows reports whether the reader may see a record.
-func (m *replay) shows(one *recent, e user.Event, card *persistence.CachedCard) bool {
-	if e == nil {
-		return false
-	}
+func (m *replay) shows(one *recent, card *persistence.CachedCard) bool {
 	if card.Card.ID == m.reader.Card.ID {
 		return true
 	}
@@ -254,5 +252,5 @@ func (m *replay) shows(one *recent, e user.Event, card *persistence.CachedCard) 
 	if m.open[one.record.User] {
 		viewer = user.ViewerFollowed
 	}
-	return shows(e, func(section user.Section) bool { return user.Visible(section, viewer, card.Card.Privacy) })
+	return shows(one.section, func(section user.Section) bool { return user.Visible(section, viewer, card.Card.Privacy) })
 }

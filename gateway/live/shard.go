@@ -2,6 +2,7 @@ package live
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -38,6 +39,9 @@ const (
 // shard owns the buffers of its sessions and writes them out.
 type shard struct {
 	metrics *Metrics
+	// gate is held for each turn of writing, and by the hub while it delivers: else
+	// the two would take turns socket by socket, and little would be written at once.
+	gate *sync.RWMutex
 
 	mu      sync.Mutex
 	dirty   []*Session    // have something to write; each once
@@ -49,8 +53,8 @@ type shard struct {
 	writing []*Session // of run alone
 }
 
-func newShard(m *Metrics) *shard {
-	return &shard{metrics: m, scratch: make([]byte, 0, atOnce), wake: make(chan struct{}, 1)}
+func newShard(m *Metrics, gate *sync.RWMutex) *shard {
+	return &shard{metrics: m, gate: gate, scratch: make([]byte, 0, atOnce), wake: make(chan struct{}, 1)}
 }
 
 // outbox is what waits for one session. All of it is the shard's.
@@ -205,15 +209,17 @@ func (sh *shard) run(ctx context.Context) {
 // between: with thousands of sessions a round takes long.
 func (sh *shard) flush() {
 	sh.mu.Lock()
-	defer sh.mu.Unlock()
 	sh.writing, sh.dirty = sh.dirty, sh.writing[:0]
-	for i, s := range sh.writing {
-		if i%turn == turn-1 {
-			sh.mu.Unlock()
-			sh.mu.Lock()
+	sh.mu.Unlock()
+	for some := range slices.Chunk(sh.writing, turn) {
+		sh.gate.RLock()
+		sh.mu.Lock()
+		for i, s := range some {
+			sh.write(s)
+			some[i] = nil
 		}
-		sh.write(s)
-		sh.writing[i] = nil
+		sh.mu.Unlock()
+		sh.gate.RUnlock()
 	}
 }
 

@@ -151,12 +151,7 @@ func (s *Sockets) Accept(r Request) error {
 	}
 	s.cfg.Metrics.opened()
 	r.Writer, r.HTTP = nil, nil // they are not ours any longer
-	go func() {
-		defer s.running.Done()
-		defer s.cfg.Metrics.ended()
-		defer c.end()
-		s.serve(c, &r)
-	}()
+	go s.begin(c, r)
 	return nil
 }
 
@@ -196,13 +191,15 @@ func (s *Sockets) openedLocked(address string) {
 	}
 }
 
-// serve is the life of a socket.
-func (s *Sockets) serve(c *socket, r *Request) {
+// begin is the beginning of a socket's life. The rest is another goroutine, whose
+// stack is small: the one that reads what a session needs is not given back.
+func (s *Sockets) begin(c *socket, r Request) {
 	bearer, cursor := r.Bearer, r.Cursor
 	if bearer == nil {
-		who, at, ok := s.meet(c, r)
+		who, at, ok := s.meet(c, &r)
 		if !ok {
 			c.linger()
+			s.end(c)
 			return
 		}
 		bearer, cursor = &who, at
@@ -210,16 +207,30 @@ func (s *Sockets) serve(c *socket, r *Request) {
 	session, err := s.attach(c, bearer.User, cursor)
 	if err != nil {
 		c.linger()
+		s.end(c)
 		return
 	}
-	defer session.Detach()
 	s.keeper.add(c, session, *bearer, s.cfg.Now())
-	defer s.keeper.remove(c)
 	// A login that ended before the keeper knew of the socket.
 	if ended, err := s.cfg.Authority.Ended(s.ctx, bearer.Login); err == nil && ended {
 		session.Close(CloseSessionEnded, "the session ended")
 	}
-	s.listen(c, session, bearer)
+	go s.live(c, session, bearer.User)
+}
+
+// live is the rest of it.
+func (s *Sockets) live(c *socket, session *Session, id user.ID) {
+	s.listen(c, session, id)
+	s.keeper.remove(c)
+	session.Detach()
+	s.end(c)
+}
+
+// end closes the connection of a socket that nobody reads from any more.
+func (s *Sockets) end(c *socket) {
+	c.end()
+	s.cfg.Metrics.ended()
+	s.running.Done()
 }
 
 // meet finds out who a stranger is.
@@ -314,7 +325,7 @@ func (c *socket) linger() {
 }
 
 // listen answers the frames of a client until the connection ends.
-func (s *Sockets) listen(c *socket, session *Session, who *Bearer) {
+func (s *Sockets) listen(c *socket, session *Session, id user.ID) {
 	for {
 		b, err := c.read()
 		if errors.Is(err, ErrMalformed) {
@@ -328,7 +339,7 @@ func (s *Sockets) listen(c *socket, session *Session, who *Bearer) {
 		c.pace.take(s.ctx)
 		f, err := ParseClientFrame(b)
 		if err == nil {
-			err = s.obey(c, session, who, f)
+			err = s.obey(c, session, id, f)
 		}
 		var refused *RefusedError
 		switch {
@@ -367,14 +378,14 @@ func (c *socket) read() ([]byte, error) {
 
 // obey does what a client asks. The error is a *RefusedError, or that it cannot be
 // done now.
-func (s *Sockets) obey(c *socket, session *Session, who *Bearer, f ClientFrame) error {
+func (s *Sockets) obey(c *socket, session *Session, id user.ID, f ClientFrame) error {
 	switch f.Type {
 	case ClientPing:
 		session.Send(pong)
 	case ClientCursor:
 		session.SendCursor()
 	case ClientAuth:
-		return s.renew(c, session, who, f)
+		return s.renew(c, session, id, f)
 	case ClientWatch, ClientUnwatch:
 		return s.watch(session, f)
 	}
@@ -384,7 +395,7 @@ func (s *Sockets) obey(c *socket, session *Session, who *Bearer, f ClientFrame) 
 var pong = Pong() //nolint:gochecknoglobals // a constant, encoded once
 
 // renew takes another token of the same user.
-func (s *Sockets) renew(c *socket, session *Session, who *Bearer, f ClientFrame) error {
+func (s *Sockets) renew(c *socket, session *Session, id user.ID, f ClientFrame) error {
 	if f.Cursor != "" {
 		return badField("cursor", "belongs to the first frame alone")
 	}
@@ -392,12 +403,11 @@ func (s *Sockets) renew(c *socket, session *Session, who *Bearer, f ClientFrame)
 	defer cancel()
 	b, err := s.cfg.Authority.Authorise(ctx, f.Token)
 	switch {
-	case errors.Is(err, ErrUnauthorised) || err == nil && b.User != who.User:
+	case errors.Is(err, ErrUnauthorised) || err == nil && b.User != id:
 		return &RefusedError{Code: CodeUnauthorised, Message: "the token is not a valid one of this user; the one before holds"}
 	case err != nil:
 		return fmt.Errorf("authorise: %w", err)
 	}
-	*who = b
 	s.keeper.renew(c, b)
 	if ended, err := s.cfg.Authority.Ended(ctx, b.Login); err == nil && ended {
 		session.Close(CloseSessionEnded, "the session ended")
