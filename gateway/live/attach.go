@@ -93,14 +93,14 @@ func (h *Hub) begin(ctx context.Context, s *Session, cursor string) ([]*Frame, e
 			return nil, fmt.Errorf("read whom user %d follows: %w", s.reader, err)
 		}
 	}
-	from := h.follows(s, following)
-	return h.resume(ctx, s, cards[0], cursor, from)
+	from, moment := h.follows(s, following)
+	return h.resume(ctx, s, cards[0], cursor, from, moment)
 }
 
 // follows enters whom the reader follows, as far as records have not said
 // otherwise since, and returns the positions from which on the session is told of
-// everything. What was read may be a moment older than what has been delivered.
-func (h *Hub) follows(s *Session, following []user.ID) Positions {
+// everything, and those of the last moment, for its cursor. What was read may be a moment older than what has been delivered.
+func (h *Hub) follows(s *Session, following []user.ID) (from, moment Positions) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	said := make(map[user.ID]bool)
@@ -126,7 +126,7 @@ func (h *Hub) follows(s *Session, following []user.ID) Positions {
 			h.interests.follow(s, author)
 		}
 	}
-	return h.positions
+	return h.positions, h.moment
 }
 
 func followOfRecord(r *persistence.Record) (other user.ID, follows bool) {
@@ -172,7 +172,7 @@ func (s *Session) SendCursor() {
 	h := s.hub
 	h.mu.Lock() // nothing is delivered between the positions and the frame
 	defer h.mu.Unlock()
-	s.Send(CursorFrame(h.sealed(h.positions)))
+	s.Send(CursorFrame(h.sealed(h.moment)))
 }
 
 // Send sends a frame of the session's own, as a pong or an error.

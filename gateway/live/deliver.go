@@ -3,6 +3,7 @@ package live
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"kith/actors/user"
 	"kith/actors/usergrain"
@@ -104,29 +105,35 @@ func (h *Hub) wants(records []persistence.Record, b *batch) (w wants) {
 		card(r.User, r.Seq)
 		if reads {
 			card(otherOf(b.events[i]), 0)
-		}
-		if !shows {
-			continue
-		}
-		if _, done := w.readers[r.User]; done {
-			continue
-		}
-		var ask []user.ID
-		for _, reader := range h.interests.authors[r.User].unknown(b.cards[r.User]) {
-			p := pair{reader, r.User}
-			if _, there := b.open[p]; !there {
-				b.open[p] = openUnknown // asked for; once
-				ask = append(ask, reader)
+			if other, follows := followOf(b.events[i]); follows && isPrivate(b.cards[other]) {
+				w.ask(b, r.User, other)
 			}
 		}
-		if len(ask) > 0 {
-			if w.readers == nil {
-				w.readers = make(map[user.ID][]user.ID)
+		if shows && isPrivate(b.cards[r.User]) {
+			for _, reader := range h.interests.authors[r.User].unknown() {
+				w.ask(b, reader, r.User)
 			}
-			w.readers[r.User] = ask
 		}
 	}
 	return w
+}
+
+// ask asks once whether an author follows a reader.
+func (w *wants) ask(b *batch, reader, author user.ID) {
+	p := pair{reader, author}
+	if _, asked := b.open[p]; asked {
+		return
+	}
+	b.open[p] = openUnknown
+	if w.readers == nil {
+		w.readers = make(map[user.ID][]user.ID)
+	}
+	w.readers[author] = append(w.readers[author], reader)
+}
+
+// isPrivate reports whether it matters whom a user follows: others see nothing.
+func isPrivate(c *persistence.CachedCard) bool {
+	return c != nil && !c.Deleted && !c.Card.Privacy.Profile
 }
 
 // fetch reads what a batch lacks. It lets go of the hub's lock meanwhile.
@@ -205,7 +212,7 @@ func (h *Hub) apply(r *persistence.Record, e user.Event, b *batch) *Frame {
 		}
 		return nil
 	}
-	h.noteEdges(r, e)
+	h.noteEdges(r, e, b)
 	card := b.cards[r.User]
 	if card == nil {
 		return nil
@@ -229,7 +236,7 @@ func (h *Hub) apply(r *persistence.Record, e user.Event, b *batch) *Frame {
 // noteEdges keeps the index in step with the follows of the record's user: as a
 // reader, whose sessions are told of others, and as an author, whose profile is
 // open to whom they follow.
-func (h *Hub) noteEdges(r *persistence.Record, e user.Event) {
+func (h *Hub) noteEdges(r *persistence.Record, e user.Event, b *batch) {
 	other, follows := followOf(e)
 	if other == 0 {
 		return
@@ -243,9 +250,60 @@ func (h *Hub) noteEdges(r *persistence.Record, e user.Event) {
 		}
 	}
 	for s := range h.interests.readers[r.User] {
-		h.interests.change(s, other, func(edge *edge) { edge.follows = follows })
+		var before edge
+		h.interests.change(s, other, func(edge *edge) { before, edge.follows = *edge, follows })
 		s.noteFollow(other, follows)
+		if follows && s.begun && !before.follows && !before.watches {
+			h.catchUp(s, other, r.At, b)
+		}
 	}
+}
+
+// catchUp tells a session what somebody did since its reader began to follow them,
+// as far as it is delivered already: the lanes of the two come in no order.
+func (h *Hub) catchUp(s *Session, author user.ID, since time.Time, b *batch) {
+	card := b.cards[author]
+	if card == nil {
+		return
+	}
+	h.interests.refresh(author, card)
+	a := h.interests.authors[author]
+	if b.open[pair{s.reader, author}] != openUnknown {
+		e := a.edges[s]
+		e.open = b.open[pair{s.reader, author}]
+		a.edges[s] = e
+	}
+	records := h.recents.above(author, 0)
+	i := len(records)
+	for i > 0 && !records[i-1].record.At.Before(since) {
+		i--
+	}
+	for ; i < len(records); i++ {
+		one := &records[i]
+		f, err := frameOfRecent(one, card)
+		if err != nil {
+			h.cfg.Logger.Error("a record cannot be told", "user_id", uint64(author), "seq", one.record.Seq, "error", err)
+			continue
+		}
+		if f != nil && shows(one.section, func(section user.Section) bool { return a.sees(a.edges[s], section) }) {
+			s.push(f)
+		}
+	}
+}
+
+// frameOfRecent returns the frame of a record of which others are told, nil of any
+// other.
+func frameOfRecent(one *recent, card *persistence.CachedCard) (*Frame, error) {
+	if one.frame != nil || !one.record.Kind.ToldToFollowers() {
+		return one.frame, nil
+	}
+	e, err := usergrain.DecodeRecord(&one.record)
+	if err != nil {
+		return nil, fmt.Errorf("decode: %w", err)
+	}
+	r := &one.record
+	one.section = sectionOf(e)
+	return frameOf(RecordRef{UID: card.Card.UID, Seq: r.Seq, At: r.At}, card, e, nil)
 }
 
 // followOf returns whom an event makes its user follow, or follow no longer; 0

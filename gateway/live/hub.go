@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/bits"
 	"runtime"
 	"sync"
 	"time"
@@ -21,7 +20,7 @@ const (
 	maxWatches = 100
 	// cursorEvery is how often sessions that are sent something get a cursor.
 	cursorEvery  = time.Second
-	deliverChunk = 512 // records at once
+	deliverChunk = 256 // records at once
 	readTimeout  = 5 * time.Second
 	retryLane    = 100 * time.Millisecond
 	// refillRecords is how many of the newest records of each lane are read at the
@@ -49,7 +48,8 @@ type People interface {
 
 // Lanes is where the records come from.
 type Lanes interface {
-	// Heads returns the highest committed position of every lane.
+	// Heads returns the highest committed positions of all lanes at one moment: what
+	// somebody did who knew of a record is not below them without that record.
 	Heads(ctx context.Context) ([persistence.LaneCount]uint64, error)
 	// After returns up to limit records of a lane above pos, ascending and dense.
 	After(ctx context.Context, lane uint8, pos uint64, limit int) ([]persistence.Record, error)
@@ -87,6 +87,7 @@ type Hub struct {
 	recents   recents
 	departed  departed
 	positions Positions // everything up to here is in the queues
+	moment    Positions // the newest heads that positions have reached
 	next      int       // the shard of the next session
 	stopped   bool
 }
@@ -110,7 +111,7 @@ func New(ctx context.Context, cfg Config) (*Hub, error) {
 	if err != nil {
 		return nil, fmt.Errorf("live: read the heads of the lanes: %w", err)
 	}
-	h := &Hub{cfg: cfg, interests: newInterests(), recents: newRecents(cfg.RecentBytes, heads), departed: newDeparted(), positions: heads}
+	h := &Hub{cfg: cfg, interests: newInterests(), recents: newRecents(cfg.RecentBytes, heads), departed: newDeparted(), positions: heads, moment: heads}
 	for range cfg.Shards {
 		h.shards = append(h.shards, newShard(cfg.Metrics, &h.gate))
 	}
@@ -159,64 +160,73 @@ func (h *Hub) Run(ctx context.Context) error {
 	return nil
 }
 
-// deliver follows the lanes. A lane that cannot be read, or whose users cannot,
-// is tried again: nothing is left out.
+// deliver follows the lanes: up to their heads at one moment, then at the next. A
+// lane that cannot be read, or whose users cannot, is tried again: nothing is left
+// out.
 func (h *Hub) deliver(ctx context.Context) {
-	closed := make(chan time.Time) // always ready
-	close(closed)
 	tick := time.NewTicker(cursorEvery)
 	defer tick.Stop()
-	var failed, behind uint64
 	for {
-		var again <-chan time.Time
-		switch {
-		case failed != 0:
-			again = time.After(retryLane)
-		case behind != 0:
-			again = closed
-		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 			h.issueCursors()
+			continue
 		case <-h.cfg.Lanes.Wake():
-		case <-again:
 		}
-		failed, behind = h.followAll(ctx, failed, behind|h.cfg.Lanes.Dirty())
+		h.cfg.Lanes.Dirty() // which they are, the heads say
+		heads, err := h.cfg.Lanes.Heads(ctx)
+		for ; err != nil && ctx.Err() == nil; heads, err = h.cfg.Lanes.Heads(ctx) {
+			h.cfg.Logger.Warn("the heads of the lanes cannot be read; it is tried again", "error", err)
+			pause(ctx)
+		}
+		h.followAll(ctx, heads)
 	}
 }
 
-// followAll delivers what lanes hold, one chunk of each, and returns the one that
-// could not be read, if any, and those that may hold more. The one that failed
-// before comes first, and while it fails nothing of the others is delivered: it may
-// hold an unfollow that would keep them from being shown.
-func (h *Hub) followAll(ctx context.Context, failed, dirty uint64) (fails, behind uint64) {
-	for _, lanes := range [...]uint64{failed, dirty &^ failed} {
-		for rest := lanes; rest != 0 && ctx.Err() == nil; rest &= rest - 1 {
-			lane := uint8(bits.TrailingZeros64(rest)) //nolint:gosec // below 64
-			more, err := h.follow(ctx, lane)
+// followAll delivers what lanes hold up to the heads. While one of them cannot be
+// read nothing of the others is delivered: it may hold an unfollow that would keep
+// them from being shown.
+func (h *Hub) followAll(ctx context.Context, heads Positions) {
+	for lane := range heads {
+		for more := true; more && ctx.Err() == nil; {
+			var err error
+			more, err = h.follow(ctx, uint8(lane), heads[lane]) //nolint:gosec // below 64
 			if err != nil && ctx.Err() == nil {
 				h.cfg.Logger.Warn("a lane is not delivered; it is tried again", "lane", lane, "error", err)
-				return 1 << lane, dirty | failed
-			}
-			if more {
-				behind |= 1 << lane
+				pause(ctx)
+				more = true
 			}
 		}
 	}
-	return 0, behind
+	if ctx.Err() == nil {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.moment = h.positions
+	}
 }
 
-// follow delivers the next records of a lane and reports whether there may be
-// more.
-func (h *Hub) follow(ctx context.Context, lane uint8) (more bool, err error) {
+// pause waits before something is tried again.
+func pause(ctx context.Context) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(retryLane):
+	}
+}
+
+// follow delivers the next records of a lane, up to its head, and reports whether
+// there are more.
+func (h *Hub) follow(ctx context.Context, lane uint8, head uint64) (more bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	h.mu.Lock()
 	pos := h.positions[lane]
 	h.mu.Unlock()
-	records, err := h.cfg.Lanes.After(ctx, lane, pos, deliverChunk)
+	if pos >= head {
+		return false, nil
+	}
+	records, err := h.cfg.Lanes.After(ctx, lane, pos, int(min(head-pos, deliverChunk))) //nolint:gosec // small
 	if err != nil {
 		return true, fmt.Errorf("read lane %d after %d: %w", lane, pos, err)
 	}
@@ -226,16 +236,16 @@ func (h *Hub) follow(ctx context.Context, lane uint8) (more bool, err error) {
 		}
 	}
 	if len(records) == 0 {
-		return false, nil
+		return true, fmt.Errorf("read lane %d after %d: nothing, up to %d", lane, pos, head)
 	}
-	return len(records) == deliverChunk, h.take(ctx, lane, records)
+	return pos+uint64(len(records)) < head, h.take(ctx, lane, records)
 }
 
 // issueCursors sends a cursor to whoever was sent something since the last one.
 // Run alone delivers, so that nothing comes between the positions and the frame.
 func (h *Hub) issueCursors() {
 	h.mu.Lock()
-	text := h.sealed(h.positions)
+	text := h.sealed(h.moment)
 	h.mu.Unlock()
 	f := CursorFrame(text)
 	for _, sh := range h.shards {

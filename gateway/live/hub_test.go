@@ -3,6 +3,7 @@ package live_test
 import (
 	"errors"
 	"strconv"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -287,4 +288,39 @@ func TestAReplayShowsUsersAsTheyAreNow(t *testing.T) {
 			t.Errorf("the activity shows the name %q", name)
 		}
 	})
+}
+
+func TestWhatSomebodyDoesRightAfterAFollowIsTold(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ reader, author user.ID }{{ada, bob}, {bob, ada}} { // their lanes, in both orders
+		t.Run(names[c.reader], func(t *testing.T) {
+			t.Parallel()
+			inWorld(t, func(w *world) {
+				t := w.t
+				session, s := w.attach(c.reader, "")
+				defer session.Detach()
+				s.expect(t, "ready "+names[c.reader])
+				w.does(c.author, user.ActivityRating, "before")
+				time.Sleep(time.Millisecond) //nolint:forbidigo // the bubble's own time
+				w.commit(c.author, user.PrivacySet{Privacy: user.Privacy{Ratings: true}, At: time.Now()})
+				w.commit(c.author, user.Followed{Target: c.reader, At: time.Now()})
+				synctest.Wait()
+				s.frames(t)
+				w.quiet = true // so that all is delivered in one round
+				w.commit(c.reader, user.Followed{Target: c.author, At: time.Now().UTC()})
+				w.does(c.author, user.ActivityRating, "after")
+				w.quiet = false
+				w.does(c.author, user.ActivityRating, "later")
+				told := told(s.frames(t))
+				for _, want := range []string{"following.added", "after", "later"} {
+					if !strings.Contains(told, want) {
+						t.Errorf("told %q, without %q", told, want)
+					}
+				}
+				if strings.Contains(told, "before") {
+					t.Errorf("told %q", told)
+				}
+			})
+		})
+	}
 }

@@ -125,13 +125,9 @@ func (a *author) sees(e edge, section user.Section) bool {
 	return user.Visible(section, viewer, a.card.Card.Privacy)
 }
 
-// unknown returns the readers of whom it must be known whether the author whose
-// card is given follows them.
-func (a *author) unknown(card *persistence.CachedCard) []user.ID {
-	if card == nil || card.Deleted || card.Card.Privacy.Profile {
-		return nil // nobody may see it, or everybody
-	}
-	var readers []user.ID
+// unknown returns the readers of whom it is not known whether the author follows
+// them.
+func (a *author) unknown() (readers []user.ID) {
 	for s, e := range a.edges {
 		if e.open == openUnknown {
 			readers = append(readers, s.reader)

@@ -20,16 +20,17 @@ const (
 )
 
 // resume returns ready and what was missed between the cursor and from, the
-// positions from which on the session is told of everything; perhaps also more.
-func (h *Hub) resume(ctx context.Context, s *Session, reader *persistence.CachedCard, cursor string, from Positions) ([]*Frame, error) {
+// positions from which on the session is told of everything; perhaps also more. A
+// session without a good cursor gets one of moment.
+func (h *Hub) resume(ctx context.Context, s *Session, reader *persistence.CachedCard, cursor string, from, moment Positions) ([]*Frame, error) {
 	if cursor == "" {
 		h.cfg.Metrics.resumed(resumedNone)
-		return h.first(reader, false, from, nil, nil)
+		return h.first(reader, false, moment, nil, nil)
 	}
 	at, err := h.cfg.Cursors.Open(cursor)
 	if err != nil {
 		h.cfg.Metrics.resumed(resumedRefused)
-		return h.first(reader, false, from, ErrorFrame(CodeBadCursor, "the cursor is not one of ours"), nil)
+		return h.first(reader, false, moment, ErrorFrame(CodeBadCursor, "the cursor is not one of ours"), nil)
 	}
 	if h.cfg.Now().Sub(at.IssuedAt) <= maxCursorAge && !ahead(&at.Positions, &from) {
 		frames, all, err := h.missed(ctx, s, reader, &at.Positions, &from)
@@ -45,7 +46,7 @@ func (h *Hub) resume(ctx context.Context, s *Session, reader *persistence.Cached
 	if err != nil {
 		return nil, err
 	}
-	return h.first(reader, false, from, gap, nil)
+	return h.first(reader, false, moment, gap, nil)
 }
 
 // ahead reports whether a cursor knows more than the lanes hold: they were put back

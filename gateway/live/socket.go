@@ -125,8 +125,10 @@ func (c *socket) begin(s *Session) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.session = s
-	_ = c.SetWriteDeadline(time.Time{}) // a session does not wait
 }
+
+// patient lifts what bounds writing to a stranger: a session does not wait.
+func (c *socket) patient() { _ = c.SetWriteDeadline(time.Time{}) }
 
 // Write is for the library: it writes whole control frames.
 func (c *socket) Write(b []byte) (int, error) {

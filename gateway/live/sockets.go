@@ -292,6 +292,7 @@ func (s *Sockets) greet(c *socket, cursor string) (who Bearer, at string, ok boo
 func (s *Sockets) attach(c *socket, id user.ID, cursor string) (*Session, error) {
 	ctx, cancel := context.WithTimeout(s.ctx, attachTime)
 	defer cancel()
+	c.patient()
 	session, err := s.cfg.Hub.Attach(ctx, id, cursor, transport{c})
 	switch {
 	case err == nil:

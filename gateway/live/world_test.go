@@ -35,6 +35,7 @@ type world struct {
 	lanes   [persistence.LaneCount][]persistence.Record
 	deleted map[string]bool // events, by id
 	dirty   uint64
+	quiet   bool   // the hub is not woken
 	refuse  error  // what reading cards answers
 	onMiss  func() // called when what was missed is read
 	onRead  func() // called when cards are read
@@ -124,6 +125,9 @@ func (w *world) commit(id user.ID, e user.Event) {
 	default:
 	}
 	w.dirty |= 1 << lane
+	if w.quiet {
+		return
+	}
 	select {
 	case w.wake <- struct{}{}:
 	default:
@@ -176,6 +180,11 @@ func (w *world) Follows(_ context.Context, author user.ID, readers []user.ID) ([
 }
 
 func (w *world) Heads(context.Context) (heads [persistence.LaneCount]uint64, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for lane := range w.lanes {
+		heads[lane] = uint64(len(w.lanes[lane]))
+	}
 	return heads, nil
 }
 

@@ -63,6 +63,7 @@ type Committer struct {
 	cfg     Config
 	metrics *metrics
 	rings   [persistence.LaneCount]*Ring
+	moments sync.RWMutex // held while the records of a batch go into the rings
 
 	queue   chan *submission
 	queued  atomic.Int64         // reserved places, bounded by maxQueuedTurns

@@ -21,13 +21,10 @@ func NewReader(c *Committer, j persistence.Journal) *Reader {
 	return &Reader{committer: c, journal: j, watcher: c.Watch()}
 }
 
-// Heads returns the highest committed position of every lane that the committer
-// knows.
-func (r *Reader) Heads(context.Context) (heads [persistence.LaneCount]uint64, err error) {
-	for lane := range heads {
-		heads[lane] = r.committer.Ring(uint8(lane)).Head()
-	}
-	return heads, nil
+// Heads returns the highest committed positions of all lanes at one moment, as far
+// as the committer knows.
+func (r *Reader) Heads(context.Context) ([persistence.LaneCount]uint64, error) {
+	return r.committer.Heads(), nil
 }
 
 // After returns up to limit records of a lane above pos, ascending and dense.

@@ -89,9 +89,11 @@ func (c *Committer) raise(ctx context.Context, attempt int) error {
 		return fmt.Errorf("read the heads of the lanes: %w", err)
 	}
 	// What the lost batch may have committed is found in the database.
+	c.moments.Lock()
 	for lane := range c.rings {
 		c.rings[lane].reset(heads[lane])
 	}
+	c.moments.Unlock()
 	c.wake(^uint64(0))
 	return nil
 }

@@ -38,6 +38,8 @@ func (c *Committer) publish(batch []*submission, perLane *[persistence.LaneCount
 	c.mu.Lock()
 	before := c.before
 	c.mu.Unlock()
+	c.moments.Lock()
+	defer c.moments.Unlock()
 	for rest := dirty; rest != 0; rest &= rest - 1 {
 		lane := bits.TrailingZeros64(rest)
 		c.rings[lane].append(sortByPos(perLane[lane]))
@@ -48,6 +50,18 @@ func (c *Committer) publish(batch []*submission, perLane *[persistence.LaneCount
 		perLane[lane] = perLane[lane][:0]
 	}
 	return dirty
+}
+
+// Heads returns the highest committed positions that the rings know, of all lanes at
+// one moment between two batches: what was decided by somebody who knew of a record
+// is not below them without that record.
+func (c *Committer) Heads() (heads [persistence.LaneCount]uint64) {
+	c.moments.RLock()
+	defer c.moments.RUnlock()
+	for lane := range heads {
+		heads[lane] = c.rings[lane].Head()
+	}
+	return heads
 }
 
 // BeforeAnswers has f called with the committed records of one lane, ascending,

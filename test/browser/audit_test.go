@@ -9,6 +9,8 @@ import (
 // understand, each as a line: WCAG 2.2 AA as far as a script can judge.
 const audit = `(() => {
 	const found = new Set();
+	// What moves into place, or from one theme to the other, is judged where it ends.
+	for (const a of document.getAnimations()) if (a.effect.getComputedTiming().endTime !== Infinity) a.finish();
 	const modal = document.querySelector("dialog[open]");
 	const scope = modal ?? document.body;
 	const visible = e => e.checkVisibility({ opacityProperty: true, visibilityProperty: true }) && e.getClientRects().length > 0;

@@ -263,6 +263,12 @@ func (p *tab) size(width, height int64) {
 // theme is what the tab's user prefers.
 func (p *tab) theme(scheme string) { p.prefer(scheme, "no-preference") }
 
+// awaitTheme waits until the page is in a theme.
+func (p *tab) awaitTheme(theme string) {
+	p.t.Helper()
+	p.await("the theme is "+theme, fmt.Sprintf(`document.documentElement.dataset.theme === %q`, theme))
+}
+
 func (p *tab) prefer(scheme, motion string) {
 	p.t.Helper()
 	ctx, cancel := p.limited()
@@ -278,6 +284,7 @@ func (p *tab) prefer(scheme, motion string) {
 func (p *tab) picture(name string) {
 	p.t.Helper()
 	p.await("it is at rest", `document.getAnimations().every(a => a.playState !== "running" || a.effect.getComputedTiming().iterations === Infinity || a.animationName === "glow")`)
+	p.eval(`document.getAnimations().forEach(a => a.animationName === "arrive" && a.finish())`) // of what came since
 	b, err := p.capture()
 	p.do(err)
 	p.do(os.WriteFile(filepath.Join(output, name+".png"), b, 0o600))

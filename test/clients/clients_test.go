@@ -2,6 +2,7 @@
 //
 //   - clients_test.go: WebSocket libraries that nobody here wrote, each driven by a
 //     small script: the Python library websockets and the Node library ws.
+//   - guide_test.go: the clients of the guide, as they stand there.
 //   - tail_test.go: kith tail, and the demo whose stream it shows.
 //   - process_test.go: one run of a client, line by line.
 package clients_test
@@ -116,7 +117,7 @@ func follow(t *testing.T, start library) {
 			}
 		}
 		ada.review("live-" + strconv.Itoa(round))
-		if f := c.next("activity"); f.Data.Event.EventID != "live-"+strconv.Itoa(round) || f.Data.Event.Review != strings.TrimSpace(longReview) || f.Data.User.Username != "ada" {
+		if f := c.next("activity"); f.Data.Event.EventID != "live-"+strconv.Itoa(round) || f.Data.Event.Review != longReview || f.Data.User.Username != "ada" {
 			t.Errorf("round %d has %+v", round, f)
 		}
 		carol.request([]string{http.MethodPut, http.MethodDelete}[round%2], "/users/self/following/bob", nil)

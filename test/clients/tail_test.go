@@ -94,9 +94,10 @@ func TestTailLosesNothing(t *testing.T) {
 	awaitSaid(t, c, "; trying again in ", "kith: connected as @bob, going on where it was\n")
 	c.interrupt()
 
-	// The other showed the same, frame by frame, none of them twice.
+	// The other showed the same, frame by frame, none of them twice, and then where
+	// it was.
 	ids, films, at := make(map[string]bool), 0, ""
-	for films < 16 {
+	for films < 16 || at == "" {
 		f := raw.raw()
 		if f.ID != "" && ids[f.ID] {
 			t.Errorf("frame %s comes twice", f.ID)
@@ -105,6 +106,7 @@ func TestTailLosesNothing(t *testing.T) {
 		switch f.Type {
 		case "activity":
 			films++
+			at = "" // the next one covers it
 		case "cursor":
 			at = f.Data.Cursor
 		}
@@ -167,6 +169,9 @@ func TestTailSaysWhyItEnds(t *testing.T) {
 		if !ok || exit.ExitCode() != code {
 			t.Errorf("it ends with %v, want %d", err, code)
 		}
+		if n := strings.Count(c.said.String(), "\n"); code == 2 && n != 1 {
+			t.Errorf("it says %d lines:\n%s", n, c.said)
+		}
 		for _, text := range texts {
 			if !strings.Contains(c.said.String(), text) {
 				t.Errorf("it does not say %q:\n%s", text, c.said)
@@ -174,7 +179,10 @@ func TestTailSaysWhyItEnds(t *testing.T) {
 		}
 	}
 	fails(tail(t), 2, "--token", "kith token --username NAME")
-	fails(tail(t, "--token", "x", "--url", "localhost"), 2, "--url", "http://")
+	for _, url := range []string{"localhost", "localhost:8080", "127.0.0.1:8080", "ws://localhost"} {
+		fails(tail(t, "--token", "x", "--url", url), 2, "--url", "such as http://")
+	}
+	fails(tail(t, "--token", ada.Token(), "--url", s.URL()+"/docs"), 1, "there is no live stream at this URL", "--url must be", "such as http://")
 	fails(tail(t, "--token", "no-token", "--url", s.URL()), 1, "the token is not accepted", "kith token --username NAME")
 
 	short := s.Command("token", "--username", "ada", "--ttl", "2s")
@@ -191,19 +199,47 @@ func TestTailSaysWhyItEnds(t *testing.T) {
 	away.interrupt()
 }
 
-// The demo goes on by itself, and the line that it prints shows it.
+// The demo goes on by itself, also after a kill, and the line that it prints shows
+// both.
 func TestTheDemoIsLive(t *testing.T) {
 	t.Parallel()
-	s := kith.Start(t, kithtest.Options{Args: []string{"demo", "--users", "40", "--pace", "30ms"}})
-	invitation := regexp.MustCompile(`(?m)^\S+ (tail --url \S+ --token \S+)$`)
-	var line []string
+	if kithtest.Production() {
+		t.Skip("a demo is always on the embedded stores, on which this test runs as well")
+	}
+	addr := kithtest.FreePort(t)
+	s := kith.Start(t, kithtest.Options{Embedded: true, Args: []string{"demo", "--users", "40", "--pace", "30ms"}, Env: []string{"KITH_HTTP_ADDR=" + addr}})
+	invitation := regexp.MustCompile(`(?m)^(\S+/demo#sign-in=\w+)\n(?:.*\n)+?\S+ (tail --url \S+ --token \S+)$`)
+	var shown []string
 	if !s.AwaitLog(func(log string) bool {
-		line = invitation.FindStringSubmatch(log)
-		return line != nil
+		shown = invitation.FindStringSubmatch(log)
+		return shown != nil
 	}) {
 		t.Fatal("the demo does not show itself")
 	}
-	c := run(t, string(kith), strings.Fields(line[1])...)
+	if page, err := s.Client().Get(t.Context(), "/demo"); err != nil || page.Status != http.StatusOK || !strings.HasPrefix(shown[1], s.URL()+"/demo#") {
+		t.Errorf("it shows %s, which is answered with %v %s", shown[1], err, page)
+	}
+	c := run(t, string(kith), strings.Fields(shown[2])...)
+	c.seesLife()
+	s.Kill()
+	awaitSaid(t, c, "; trying again in ")
+	s.Launch()
+	s.AwaitReady()
+	awaitSaid(t, c, "kith: connected as @", ", going on where it was\n")
+	for len(c.lines) > 0 { // from before the kill
+		c.line()
+	}
+	c.seesLife()
+	c.interrupt()
+	s.Stop()
+	if strings.Contains(s.Log(), "level=WARN") || strings.Contains(s.Log(), "level=ERROR") {
+		t.Errorf("the demo complains: %s", s.Log())
+	}
+}
+
+// seesLife reads lines until everything happened that people of a demo do.
+func (c *client) seesLife() {
+	c.t.Helper()
 	did := map[string]int{}
 	for seen := false; !seen; {
 		text := c.line()
@@ -213,10 +249,5 @@ func TestTheDemoIsLive(t *testing.T) {
 			}
 		}
 		seen = len(did) == 5
-	}
-	c.interrupt()
-	s.Stop()
-	if strings.Contains(s.Log(), "level=WARN") || strings.Contains(s.Log(), "level=ERROR") {
-		t.Errorf("the demo complains: %s", s.Log())
 	}
 }
