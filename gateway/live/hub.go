@@ -192,7 +192,7 @@ func (h *Hub) followAll(ctx context.Context, heads Positions) {
 	for lane := range heads {
 		for more := true; more && ctx.Err() == nil; {
 			var err error
-			more, err = h.follow(ctx, uint8(lane), heads[lane]) //nolint:gosec // below 64
+			more, err = h.follow(ctx, uint8(lane), heads[lane])
 			if err != nil && ctx.Err() == nil {
 				h.cfg.Logger.Warn("a lane is not delivered; it is tried again", "lane", lane, "error", err)
 				pause(ctx)
@@ -226,7 +226,7 @@ func (h *Hub) follow(ctx context.Context, lane uint8, head uint64) (more bool, e
 	if pos >= head {
 		return false, nil
 	}
-	records, err := h.cfg.Lanes.After(ctx, lane, pos, int(min(head-pos, deliverChunk))) //nolint:gosec // small
+	records, err := h.cfg.Lanes.After(ctx, lane, pos, int(min(head-pos, deliverChunk)))
 	if err != nil {
 		return true, fmt.Errorf("read lane %d after %d: %w", lane, pos, err)
 	}
