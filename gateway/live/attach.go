@@ -23,21 +23,9 @@ type Session struct {
 	hub       *Hub
 	shard     *shard
 	transport Transport
-	reader    user.ID
-	authors   []user.ID // followed or watched, each once; of the hub's lock
-	// meanwhile collects what the reader's follows have become while they are read;
-	// nil otherwise. Of the hub's lock.
-	meanwhile map[user.ID]bool
-	begun     bool   // the follows are in authors; of the hub's lock
-	watches   int    // of the hub's lock
-	out       outbox // of the shard's lock
-}
-
-// noteFollow notes a follow of the reader that was delivered.
-func (s *Session) noteFollow(other user.ID, follows bool) {
-	if s.meanwhile != nil {
-		s.meanwhile[other] = follows
-	}
+	reader    *reader   // of the hub's lock
+	watched   []*person // of the hub's lock
+	out       outbox    // of the shard's lock
 }
 
 // Attach begins a session. It sends ready, then what was missed since the cursor,
@@ -46,13 +34,14 @@ func (s *Session) noteFollow(other user.ID, follows bool) {
 //
 // What happens while it reads is not lost: the session is in the index before the
 // follows are read, and what was missed is read when all of it is known.
-func (h *Hub) Attach(ctx context.Context, reader user.ID, cursor string, transport Transport) (*Session, error) {
-	s := &Session{hub: h, transport: transport, reader: reader, meanwhile: make(map[user.ID]bool)}
+func (h *Hub) Attach(ctx context.Context, id user.ID, cursor string, transport Transport) (*Session, error) {
+	s := &Session{hub: h, transport: transport}
 	s.out.held = true
-	if err := h.enter(s); err != nil {
+	known, err := h.enter(s, id)
+	if err != nil {
 		return nil, err
 	}
-	first, err := h.begin(ctx, s, cursor)
+	first, err := h.begin(ctx, s, id, known, cursor)
 	if err != nil {
 		s.Detach()
 		return nil, err
@@ -61,69 +50,70 @@ func (h *Hub) Attach(ctx context.Context, reader user.ID, cursor string, transpo
 	return s, nil
 }
 
-// enter puts a session into the index.
-func (h *Hub) enter(s *Session) error {
+// enter puts a session into the index, and reports whether it is known whom its
+// reader follows.
+func (h *Hub) enter(s *Session, id user.ID) (known bool, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	switch {
-	case h.stopped:
-		return ErrStopped
-	case len(h.interests.readers[s.reader]) >= maxSockets:
-		return ErrTooManySockets
+	if h.stopped {
+		return false, ErrStopped
 	}
-	h.interests.read(s)
+	if p := h.index.people[id]; p != nil && p.reader != nil && len(p.reader.sessions) >= maxSockets {
+		return false, ErrTooManySockets
+	}
 	s.shard = h.shards[h.next%len(h.shards)]
 	h.next++
-	return nil
+	s.reader = h.index.enter(s, id)
+	return s.reader.begun, nil
 }
 
 // begin reads what the session needs and returns its first frames. The reader's
 // card is read when the session is in the index: a deletion from then on closes it.
-func (h *Hub) begin(ctx context.Context, s *Session, cursor string) ([]*Frame, error) {
-	cards, err := h.cfg.People.Cards(ctx, []CardAt{{ID: s.reader}})
+func (h *Hub) begin(ctx context.Context, s *Session, id user.ID, known bool, cursor string) ([]*Frame, error) {
+	cards, err := h.cfg.People.Cards(ctx, []CardAt{{ID: id}})
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("read the card of user %d: %w", s.reader, err)
+		return nil, fmt.Errorf("read the card of user %d: %w", id, err)
 	case cards[0] == nil || cards[0].Deleted:
 		return nil, ErrGone
 	}
-	following, known := h.remembered(s.reader)
+	var following []user.ID
 	if !known {
-		if following, err = h.cfg.People.Following(ctx, s.reader); err != nil {
-			return nil, fmt.Errorf("read whom user %d follows: %w", s.reader, err)
+		if following, err = h.cfg.People.Following(ctx, id); err != nil {
+			return nil, fmt.Errorf("read whom user %d follows: %w", id, err)
 		}
 	}
-	from, moment := h.follows(s, following)
+	from, moment := h.follows(s.reader, following)
 	return h.resume(ctx, s, cards[0], cursor, from, moment)
 }
 
-// follows enters whom the reader follows, as far as records have not said
-// otherwise since, and returns the positions from which on the session is told of
-// everything, and those of the last moment, for its cursor. What was read may be a moment older than what has been delivered.
-func (h *Hub) follows(s *Session, following []user.ID) (from, moment Positions) {
+// follows enters whom a reader follows, unless that is known, as far as records have
+// not said otherwise since, and returns the positions from which on its sessions are
+// told of everything, and those of the last moment, for a cursor. What was read may
+// be a moment older than what has been delivered.
+func (h *Hub) follows(r *reader, following []user.ID) (from, moment Positions) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if r.begun {
+		return h.positions, h.moment
+	}
 	said := make(map[user.ID]bool)
-	since := h.cfg.Now().Add(-settled)
-	for _, one := range h.recents.above(s.reader, 0) {
-		if one.record.At.Before(since) {
-			continue
-		}
+	for _, one := range r.person.since(h.cfg.Now().Add(-settled)) {
 		if other, follows := followOfRecord(&one.record); other != 0 {
 			said[other] = follows
 		}
 	}
-	maps.Copy(said, s.meanwhile)
-	s.meanwhile, s.begun = nil, true
-	s.authors = slices.Grow(s.authors, len(following))
+	maps.Copy(said, r.meanwhile)
+	r.begun, r.meanwhile = true, nil
+	r.follows = slices.Grow(r.follows, len(following))
 	for _, author := range following {
 		if follows, told := said[author]; !told || follows {
-			h.interests.follow(s, author)
+			h.index.follow(r, author)
 		}
 	}
 	for author, follows := range said {
 		if follows {
-			h.interests.follow(s, author)
+			h.index.follow(r, author)
 		}
 	}
 	return h.positions, h.moment
@@ -145,14 +135,15 @@ func (s *Session) Watch(id user.ID) error {
 	h := s.hub
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if a := h.interests.authors[id]; a != nil && a.edges[s].watches {
-		return nil
+	if p := h.index.people[id]; p != nil {
+		if _, watches := p.watchers[s]; watches {
+			return nil
+		}
 	}
-	if s.watches >= maxWatches {
+	if len(s.watched) >= maxWatches {
 		return ErrTooManyWatches
 	}
-	s.watches++
-	h.interests.change(s, id, func(e *edge) { e.watches = true })
+	h.index.watch(s, id)
 	return nil
 }
 
@@ -161,9 +152,10 @@ func (s *Session) Unwatch(id user.ID) {
 	h := s.hub
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if a := h.interests.authors[id]; a != nil && a.edges[s].watches {
-		s.watches--
-		h.interests.change(s, id, func(e *edge) { e.watches = false })
+	if p := h.index.people[id]; p != nil {
+		if _, watches := p.watchers[s]; watches {
+			h.index.unwatch(s, p)
+		}
 	}
 }
 
@@ -200,8 +192,9 @@ func (s *Session) Close(code CloseCode, reason string) { s.close(code, reason) }
 // Detach ends the session: nothing is written for it any more.
 func (s *Session) Detach() {
 	s.hub.mu.Lock()
-	s.hub.remember(s)
-	s.hub.interests.remove(s)
+	if s.hub.index.leave(s) {
+		s.hub.departed.add(s.reader, s.hub.cfg.Now())
+	}
 	s.hub.mu.Unlock()
 	s.shard.mu.Lock()
 	defer s.shard.mu.Unlock()

@@ -42,16 +42,13 @@ func (h *Hub) take(ctx context.Context, lane uint8, records []persistence.Record
 		}
 	}
 	for id, c := range b.cards {
-		h.interests.refresh(id, c)
+		if p := h.index.people[id]; p != nil {
+			p.refresh(c)
+		}
 	}
-	for p, open := range b.open {
-		if a := h.interests.authors[p.author]; a != nil {
-			for s := range h.interests.readers[p.reader] {
-				if e, there := a.edges[s]; there && e.open == openUnknown {
-					e.open = open
-					a.edges[s] = e
-				}
-			}
+	for of, open := range b.open {
+		if p := h.index.people[of.author]; p != nil && open != openUnknown {
+			p.opens(h.index.people[of.reader], open)
 		}
 	}
 	h.gate.Lock()
@@ -70,7 +67,8 @@ func (h *Hub) take(ctx context.Context, lane uint8, records []persistence.Record
 
 // concerns reports whether anybody here may be told of a user's records.
 func (h *Hub) concerns(id user.ID) (reads, shows bool) {
-	return len(h.interests.readers[id]) > 0, h.interests.authors[id] != nil
+	p := h.index.people[id]
+	return p != nil && p.reader != nil, p != nil && p.told()
 }
 
 // wants decodes the records that somebody here may be told of, and returns what
@@ -110,7 +108,7 @@ func (h *Hub) wants(records []persistence.Record, b *batch) (w wants) {
 			}
 		}
 		if shows && isPrivate(b.cards[r.User]) {
-			for _, reader := range h.interests.authors[r.User].unknown() {
+			for _, reader := range h.index.people[r.User].unknown() {
 				w.ask(b, reader, r.User)
 			}
 		}
@@ -203,21 +201,22 @@ func deletedEvent(r *persistence.Record) string {
 // one. Of a user who is gone by now nothing is shown but that: the sessions are
 // closed.
 func (h *Hub) apply(r *persistence.Record, e user.Event, b *batch) *Frame {
+	p := h.index.people[r.User]
 	if _, gone := e.(user.Deleted); gone {
-		for s := range h.interests.readers[r.User] {
-			s.close(CloseSessionEnded, "the account was deleted")
+		if p.reader != nil {
+			for _, s := range p.reader.sessions {
+				s.close(CloseSessionEnded, "the account was deleted")
+			}
 		}
-		if a := h.interests.authors[r.User]; a != nil {
-			a.card = nil
-		}
+		p.card = nil
 		return nil
 	}
-	h.noteEdges(r, e, b)
+	h.noteEdges(p, r, e, b)
 	card := b.cards[r.User]
 	if card == nil {
 		return nil
 	}
-	told := teller{hub: h, record: r, card: card, ref: RecordRef{UID: card.Card.UID, Seq: r.Seq, At: r.At}}
+	told := teller{person: p, card: card, ref: RecordRef{UID: card.Card.UID, Seq: r.Seq, At: r.At}}
 	f, err := frameOf(told.ref, card, e, b.cards)
 	if err != nil {
 		h.cfg.Logger.Error("a frame cannot be encoded", "user_id", uint64(r.User), "seq", r.Seq, "error", err)
@@ -236,57 +235,52 @@ func (h *Hub) apply(r *persistence.Record, e user.Event, b *batch) *Frame {
 // noteEdges keeps the index in step with the follows of the record's user: as a
 // reader, whose sessions are told of others, and as an author, whose profile is
 // open to whom they follow.
-func (h *Hub) noteEdges(r *persistence.Record, e user.Event, b *batch) {
+func (h *Hub) noteEdges(p *person, r *persistence.Record, e user.Event, b *batch) {
 	other, follows := followOf(e)
 	if other == 0 {
 		return
 	}
-	if a := h.interests.authors[r.User]; a != nil {
-		for s := range h.interests.readers[other] {
-			if edge, there := a.edges[s]; there {
-				edge.open = opennessOf(follows)
-				a.edges[s] = edge
-			}
-		}
+	p.opens(h.index.people[other], opennessOf(follows))
+	if p.reader == nil {
+		return
 	}
-	for s := range h.interests.readers[r.User] {
-		var before edge
-		h.interests.change(s, other, func(edge *edge) { before, edge.follows = *edge, follows })
-		s.noteFollow(other, follows)
-		if follows && s.begun && !before.follows && !before.watches {
-			h.catchUp(s, other, r.At, b)
-		}
+	if p.reader.meanwhile != nil {
+		p.reader.meanwhile[other] = follows
+	}
+	if !follows {
+		h.index.unfollow(p.reader, other)
+		return
+	}
+	if h.index.follow(p.reader, other) && p.reader.begun {
+		h.catchUp(p.reader, other, r.At, b)
 	}
 }
 
-// catchUp tells a session what somebody did since its reader began to follow them,
-// as far as it is delivered already: the lanes of the two come in no order.
-func (h *Hub) catchUp(s *Session, author user.ID, since time.Time, b *batch) {
-	card := b.cards[author]
+// catchUp tells a reader what somebody did since the reader began to follow them, as
+// far as it is delivered already: the lanes of the two come in no order.
+func (h *Hub) catchUp(r *reader, author user.ID, since time.Time, b *batch) {
+	card, p := b.cards[author], h.index.people[author]
 	if card == nil {
 		return
 	}
-	h.interests.refresh(author, card)
-	a := h.interests.authors[author]
-	if b.open[pair{s.reader, author}] != openUnknown {
-		e := a.edges[s]
-		e.open = b.open[pair{s.reader, author}]
-		a.edges[s] = e
-	}
-	records := h.recents.above(author, 0)
-	i := len(records)
-	for i > 0 && !records[i-1].record.At.Before(since) {
-		i--
-	}
-	for ; i < len(records); i++ {
+	p.refresh(card)
+	open := b.open[pair{r.person.id, author}]
+	p.followers[r] = open
+	records := p.since(since)
+	for i := range records {
 		one := &records[i]
 		f, err := frameOfRecent(one, card)
 		if err != nil {
 			h.cfg.Logger.Error("a record cannot be told", "user_id", uint64(author), "seq", one.record.Seq, "error", err)
 			continue
 		}
-		if f != nil && shows(one.section, func(section user.Section) bool { return a.sees(a.edges[s], section) }) {
-			s.push(f)
+		if f == nil || !shows(one.section, func(section user.Section) bool { return p.sees(open, section) }) {
+			continue
+		}
+		for _, s := range r.sessions {
+			if _, watches := p.watchers[s]; !watches { // else it was told
+				s.push(f)
+			}
 		}
 	}
 }
@@ -320,10 +314,9 @@ func followOf(e user.Event) (other user.ID, follows bool) {
 	return 0, false
 }
 
-// teller makes and hands out the frames of one record.
+// teller hands out the frames of one record.
 type teller struct {
-	hub    *Hub
-	record *persistence.Record
+	person *person // whose it is
 	card   *persistence.CachedCard
 	ref    RecordRef
 }
@@ -359,33 +352,40 @@ func frameOf(ref RecordRef, card *persistence.CachedCard, e user.Event, cards ma
 
 // tell hands the frame of e to whoever may see it now.
 func (t *teller) tell(e user.Event, f *Frame) {
-	x := &t.hub.interests
+	p := t.person
 	switch e.(type) { //nolint:gochecksumtype // of the others there is nothing to say here
 	case user.ActivityRecorded, user.ActivityDeleted:
 	default:
-		for s := range x.readers[t.record.User] {
+		t.tellOwn(f)
+	}
+	section := sectionOf(e)
+	if section == 0 || !p.told() {
+		return
+	}
+	// There are two kinds of readers: whom the person follows, and the others.
+	var visible [openYes + 1]bool
+	for _, open := range [...]openness{openNo, openYes} {
+		visible[open] = shows(section, func(section user.Section) bool { return p.sees(open, section) })
+	}
+	visible[openUnknown] = visible[openNo]
+	for r, open := range p.followers {
+		if visible[open] {
+			for _, s := range r.sessions {
+				s.push(f)
+			}
+		}
+	}
+	for s, open := range p.watchers {
+		if _, follows := p.followers[s.reader]; visible[open] && !follows && s.reader != p.reader {
 			s.push(f)
 		}
 	}
-	a := x.authors[t.record.User]
-	if a == nil {
-		return
-	}
-	section := sectionOf(e)
-	if section == 0 {
-		return
-	}
-	// There are two kinds of readers: whom the author follows, and the others.
-	var shown [2]bool
-	for i, open := range [...]openness{openNo, openYes} {
-		shown[i] = shows(section, func(section user.Section) bool { return a.sees(edge{open: open}, section) })
-	}
-	for s, edge := range a.edges {
-		kind := 0
-		if edge.open == openYes {
-			kind = 1
-		}
-		if shown[kind] && s.reader != t.record.User {
+}
+
+// tellOwn hands a frame to the sessions of whose record it tells.
+func (t *teller) tellOwn(f *Frame) {
+	if t.person.reader != nil {
+		for _, s := range t.person.reader.sessions {
 			s.push(f)
 		}
 	}
@@ -420,17 +420,15 @@ func shows(section user.Section, sees func(user.Section) bool) bool {
 
 // counters hands out the newest counters, to the user and to whoever watches.
 func (t *teller) counters() {
-	c := &t.card.Card
+	c, p := &t.card.Card, t.person
 	f := Counters(c.Username, c.Followers, c.Following)
-	for s := range t.hub.interests.readers[c.ID] {
-		s.pushCounters(c.ID, f)
+	if p.reader != nil {
+		for _, s := range p.reader.sessions {
+			s.pushCounters(c.ID, f)
+		}
 	}
-	a := t.hub.interests.authors[c.ID]
-	if a == nil {
-		return
-	}
-	for s, edge := range a.edges {
-		if edge.watches && a.sees(edge, user.SectionUser) {
+	for s, open := range p.watchers {
+		if s.reader != p.reader && p.sees(open, user.SectionUser) {
 			s.pushCounters(c.ID, f)
 		}
 	}

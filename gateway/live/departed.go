@@ -1,83 +1,60 @@
 package live
 
-import (
-	"slices"
+import "time"
 
-	"kith/actors/user"
-	"kith/persistence"
+const (
+	// graceTime is how long the index holds a reader who went: most come back, and
+	// then nothing has to be read or entered again.
+	graceTime = 2 * time.Minute
+	// graceFollows bounds the follows that are held for those who went.
+	graceFollows = 2 << 20
 )
 
-// departedIDs bounds how many follows are remembered: 32 MB.
-const departedIDs = 4 << 20
-
-// departed remembers whom those followed who went, since most come back within
-// moments. What the follows have become meanwhile is among the recent records. It
-// belongs to the hub's lock.
+// departed are the readers who went. It belongs to the hub's lock.
 type departed struct {
-	readers map[user.ID]*departure
-	order   fifo[*departure] // oldest first; some are replaced already
-	ids     int              // of all of order
+	index   *index
+	order   fifo[departure] // oldest first; some are back, or went again
+	follows int             // of all of order
 }
 
-// departure is whom a reader followed at a position of the reader's lane.
 type departure struct {
-	reader    user.ID
-	following []user.ID
-	at        uint64
+	reader  *reader
+	at      time.Time
+	follows int
 }
 
-func newDeparted() departed { return departed{readers: make(map[user.ID]*departure)} }
-
-// remember notes whom the reader of a session follows.
-func (h *Hub) remember(s *Session) {
-	if !s.begun || len(s.authors) > departedIDs/16 {
+// add notes that the last session of a reader went.
+func (x *departed) add(r *reader, now time.Time) {
+	if !r.begun { // it never knew whom it follows
+		x.index.forget(r)
 		return
 	}
-	one := &departure{reader: s.reader, at: h.positions[persistence.LaneOf(s.reader)], following: make([]user.ID, 0, len(s.authors)-s.watches)}
-	for _, author := range s.authors {
-		if h.interests.authors[author].edges[s].follows {
-			one.following = append(one.following, author)
-		}
-	}
-	x := &h.departed
-	x.readers[s.reader] = one
-	x.order.push(one)
-	for x.ids += len(one.following) + 1; x.ids > departedIDs; {
-		oldest, ok := x.order.pop()
-		if !ok {
-			return
-		}
-		x.ids -= len(oldest.following) + 1
-		if x.readers[oldest.reader] == oldest {
-			delete(x.readers, oldest.reader)
-		}
+	r.left = now
+	d := departure{reader: r, at: now, follows: len(r.follows)}
+	x.order.push(d)
+	for x.follows += d.follows; x.follows > graceFollows; {
+		x.pop()
 	}
 }
 
-// remembered returns whom a reader follows, as far as the hub has delivered, if it
-// knows.
-func (h *Hub) remembered(reader user.ID) (following []user.ID, known bool) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	one := h.departed.readers[reader]
-	if one == nil || one.at < h.recents.floor[persistence.LaneOf(reader)] {
-		return nil, false
-	}
-	following = slices.Clone(one.following)
-	changed := make(map[user.ID]bool)
-	for _, r := range h.recents.above(reader, one.at) {
-		if other, follows := followOfRecord(&r.record); other != 0 {
-			changed[other] = follows
+// forget lets those go who went too long ago.
+func (x *departed) forget(now time.Time) {
+	for {
+		d, ok := x.order.first()
+		if !ok || now.Sub(d.at) < graceTime {
+			return
 		}
+		x.pop()
 	}
-	if len(changed) == 0 {
-		return following, true
+}
+
+func (x *departed) pop() {
+	d, ok := x.order.pop()
+	if !ok {
+		return
 	}
-	following = slices.DeleteFunc(following, func(id user.ID) bool { _, is := changed[id]; return is })
-	for id, follows := range changed {
-		if follows {
-			following = append(following, id)
-		}
+	x.follows -= d.follows
+	if d.reader.left.Equal(d.at) && len(d.reader.sessions) == 0 && d.reader.person.reader == d.reader {
+		x.index.forget(d.reader)
 	}
-	return following, true
 }

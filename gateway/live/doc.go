@@ -41,8 +41,9 @@
 //   - cursor.go: signed positions of all lanes
 //   - hub.go: Hub, and how it follows the lanes
 //   - deliver.go: from a record to the frames of those who may see it
-//   - interest.go: the index from authors to sessions
+//   - index.go: who is told of whom
 //   - recent.go: the newest records, for those who come back
+//   - departed.go: those who went a moment ago
 //   - attach.go: Session: how it begins, watches and ends
 //   - resume.go: what a session missed
 //   - shard.go: the queues, and writing them out

@@ -83,7 +83,7 @@ type Hub struct {
 	gate   sync.RWMutex // see shard; taken after mu
 
 	mu        sync.Mutex
-	interests interests
+	index     index
 	recents   recents
 	departed  departed
 	positions Positions // everything up to here is in the queues
@@ -111,7 +111,9 @@ func New(ctx context.Context, cfg Config) (*Hub, error) {
 	if err != nil {
 		return nil, fmt.Errorf("live: read the heads of the lanes: %w", err)
 	}
-	h := &Hub{cfg: cfg, interests: newInterests(), recents: newRecents(cfg.RecentBytes, heads), departed: newDeparted(), positions: heads, moment: heads}
+	h := &Hub{cfg: cfg, index: newIndex(), positions: heads, moment: heads}
+	h.recents = recents{index: &h.index, budget: cfg.RecentBytes, floor: heads}
+	h.departed = departed{index: &h.index}
 	for range cfg.Shards {
 		h.shards = append(h.shards, newShard(cfg.Metrics, &h.gate))
 	}
@@ -152,9 +154,11 @@ func (h *Hub) Run(ctx context.Context) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.stopped = true
-	for _, sessions := range h.interests.readers {
-		for s := range sessions {
-			s.close(CloseGoingAway, "going away")
+	for _, p := range h.index.people {
+		if p.reader != nil {
+			for _, s := range p.reader.sessions {
+				s.close(CloseGoingAway, "going away")
+			}
 		}
 	}
 	return nil
@@ -245,6 +249,7 @@ func (h *Hub) follow(ctx context.Context, lane uint8, head uint64) (more bool, e
 // Run alone delivers, so that nothing comes between the positions and the frame.
 func (h *Hub) issueCursors() {
 	h.mu.Lock()
+	h.departed.forget(h.cfg.Now())
 	text := h.sealed(h.moment)
 	h.mu.Unlock()
 	f := CursorFrame(text)

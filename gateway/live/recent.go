@@ -1,18 +1,21 @@
 package live
 
 import (
+	"slices"
+	"time"
+
 	"kith/actors/user"
 	"kith/persistence"
 )
 
-// recents holds the newest records of all lanes of which clients are told, by
-// user, so that who was away for moments needs no database. It is bounded: the
-// oldest fall out first. It belongs to the hub's lock.
+// recents keeps the newest records of all lanes of which clients are told, at those
+// whose they are, so that who was away for moments needs no database. It is bounded:
+// the oldest fall out first. It belongs to the hub's lock.
 type recents struct {
+	index  *index
 	budget int // bytes
 	bytes  int
-	users  map[user.ID]*history
-	order  fifo[recentKey] // of all of users, oldest first; some are gone already
+	order  fifo[recentKey] // of all that are held, oldest first; some are gone already
 	// floor is below what is held of each lane: of a cursor from there on nothing is
 	// missing.
 	floor Positions
@@ -27,7 +30,7 @@ type recent struct {
 }
 
 func (r *recent) size() int {
-	const fixed = 300 // the record, its places in the map and in the order
+	const fixed = 300 // the record, its places in the index and in the order
 	n := fixed + len(r.record.Payload)
 	if r.frame != nil {
 		n += len(r.frame.whole)
@@ -35,16 +38,9 @@ func (r *recent) size() int {
 	return n
 }
 
-// history is what is held of one user, ascending.
-type history struct{ records []recent }
-
 type recentKey struct {
 	user user.ID
 	pos  uint64
-}
-
-func newRecents(budget int, floor Positions) recents {
-	return recents{budget: budget, users: make(map[user.ID]*history), floor: floor}
 }
 
 // covers reports whether all that is above a cursor is held.
@@ -60,24 +56,19 @@ func (x *recents) covers(at *Positions) bool {
 // add notes a record, the next of its lane.
 func (x *recents) add(one *recent) {
 	r := &one.record
-	switch r.Kind { //nolint:exhaustive // of the others nobody is told
+	switch r.Kind { //nolint:exhaustive // the others change nothing that is held
 	case persistence.KindActivityDeleted:
 		x.erase(r)
 	case persistence.KindProfileUpdated:
 		x.forgetFrames(r.User)
 	case persistence.KindDeleted:
 		x.drop(r.User)
-		return
 	}
 	if !r.Kind.ToldToOwner() && !r.Kind.ToldToFollowers() {
 		return
 	}
-	h := x.users[r.User]
-	if h == nil {
-		h = &history{}
-		x.users[r.User] = h
-	}
-	h.records = append(h.records, *one)
+	p := x.index.get(r.User)
+	p.recent = append(p.recent, *one)
 	x.bytes += one.size()
 	x.order.push(recentKey{r.User, r.Pos})
 	for x.bytes > x.budget {
@@ -93,82 +84,89 @@ func (x *recents) evict() {
 	}
 	lane := persistence.LaneOf(k.user)
 	x.floor[lane] = max(x.floor[lane], k.pos)
-	h := x.users[k.user]
-	if h == nil || h.records[0].record.Pos != k.pos {
+	p := x.index.people[k.user]
+	if p == nil || len(p.recent) == 0 || p.recent[0].record.Pos != k.pos {
 		return // erased before
 	}
-	x.bytes -= h.records[0].size()
-	h.records[0] = recent{}
-	if h.records = h.records[1:]; len(h.records) == 0 {
-		delete(x.users, k.user)
+	x.bytes -= p.recent[0].size()
+	p.recent[0] = recent{}
+	if p.recent = p.recent[1:]; len(p.recent) == 0 {
+		p.recent = nil
+		x.index.prune(p)
 	}
 }
 
 // erase forgets the event that r deletes: nobody is told of it any more.
 func (x *recents) erase(r *persistence.Record) {
-	h := x.users[r.User]
-	if h == nil {
+	p := x.index.people[r.User]
+	if p == nil {
 		return
 	}
 	gone := deletedEvent(r)
-	for i := range h.records {
-		if one := &h.records[i]; one.record.EventID == gone && one.record.Kind == persistence.KindActivityRecorded {
+	for i := range p.recent {
+		if one := &p.recent[i]; one.record.EventID == gone && one.record.Kind == persistence.KindActivityRecorded {
 			x.bytes -= one.size()
-			h.records = append(h.records[:i], h.records[i+1:]...)
+			p.recent = slices.Delete(p.recent, i, i+1)
 			break
 		}
 	}
-	if len(h.records) == 0 {
-		delete(x.users, r.User)
-	}
+	x.index.prune(p)
 }
 
 // forgetFrames is for a profile that changed: the frames show the one before.
 func (x *recents) forgetFrames(id user.ID) {
-	h := x.users[id]
-	if h == nil {
+	p := x.index.people[id]
+	if p == nil {
 		return
 	}
-	for i := range h.records {
-		if one := &h.records[i]; one.frame != nil {
+	for i := range p.recent {
+		if one := &p.recent[i]; one.frame != nil {
 			x.bytes -= len(one.frame.whole)
 			one.frame = nil
 		}
 	}
 }
 
-// drop forgets a user who was deleted.
+// drop forgets what a user did who was deleted.
 func (x *recents) drop(id user.ID) {
-	if h := x.users[id]; h != nil {
-		for i := range h.records {
-			x.bytes -= h.records[i].size()
-		}
-		delete(x.users, id)
+	p := x.index.people[id]
+	if p == nil {
+		return
 	}
+	for i := range p.recent {
+		x.bytes -= p.recent[i].size()
+	}
+	p.recent = nil
+	x.index.prune(p)
 }
 
-// above returns what is held of a user above a position.
-func (x *recents) above(id user.ID, pos uint64) []recent {
-	h := x.users[id]
-	if h == nil {
-		return nil
-	}
-	i := len(h.records)
-	for i > 0 && h.records[i-1].record.Pos > pos {
+// above returns what is held of a person above a position.
+func (p *person) above(pos uint64) []recent {
+	i := len(p.recent)
+	for i > 0 && p.recent[i-1].record.Pos > pos {
 		i--
 	}
-	return h.records[i:]
+	return p.recent[i:]
 }
 
-// keep notes the frames that were made of a user's records meanwhile.
+// since returns what is held of a person that is not older than a time.
+func (p *person) since(at time.Time) []recent {
+	i := len(p.recent)
+	for i > 0 && !p.recent[i-1].record.At.Before(at) {
+		i--
+	}
+	return p.recent[i:]
+}
+
+// keep notes the frames that were made of records meanwhile.
 func (x *recents) keep(made []*recent) {
 	for _, m := range made {
-		h := x.users[m.record.User]
-		if h == nil {
+		p := x.index.people[m.record.User]
+		if p == nil {
 			continue
 		}
-		for i := len(h.records) - 1; i >= 0 && h.records[i].record.Pos >= m.record.Pos; i-- {
-			if one := &h.records[i]; one.record.Pos == m.record.Pos && one.frame == nil {
+		for i := len(p.recent) - 1; i >= 0 && p.recent[i].record.Pos >= m.record.Pos; i-- {
+			if one := &p.recent[i]; one.record.Pos == m.record.Pos && one.frame == nil {
 				one.frame, one.section = m.frame, m.section
 				x.bytes += len(m.frame.whole)
 			}
@@ -194,4 +192,12 @@ func (q *fifo[T]) pop() (item T, ok bool) {
 		q.head = 0
 	}
 	return item, true
+}
+
+// first returns the oldest item.
+func (q *fifo[T]) first() (item T, ok bool) {
+	if q.head == len(q.items) {
+		return item, false
+	}
+	return q.items[q.head], true
 }

@@ -76,15 +76,15 @@ func (h *Hub) first(reader *persistence.CachedCard, resumed bool, at Positions, 
 // that is all of it. It comes from memory as far as that reaches, or else from the
 // database.
 func (h *Hub) missed(ctx context.Context, s *Session, reader *persistence.CachedCard, at, from *Positions) (frames []*Frame, all bool, err error) {
-	m := &replay{hub: h, reader: reader, cards: map[user.ID]*persistence.CachedCard{s.reader: reader}, open: make(map[user.ID]bool)}
-	held, ok := h.recall(s, at, from)
+	m := &replay{hub: h, reader: reader, cards: map[user.ID]*persistence.CachedCard{reader.Card.ID: reader}, open: make(map[user.ID]bool)}
+	held, ok := h.recall(s.reader, at, from)
 	if ok {
 		m.records = held
 		h.cfg.Metrics.resumed(resumedMemory)
 	} else {
-		missed, err := h.cfg.Feeds.Missed(ctx, s.reader, *at, maxMissed)
+		missed, err := h.cfg.Feeds.Missed(ctx, reader.Card.ID, *at, maxMissed)
 		if err != nil {
-			return nil, false, fmt.Errorf("read what user %d missed: %w", s.reader, err)
+			return nil, false, fmt.Errorf("read what user %d missed: %w", reader.Card.ID, err)
 		}
 		if missed.More {
 			return nil, false, nil
@@ -110,15 +110,15 @@ func (h *Hub) missed(ctx context.Context, s *Session, reader *persistence.Cached
 //
 // An author whom the reader began to follow in between is told of from then on. For
 // the others the follow is older than the cursor, and so than all that is above.
-func (h *Hub) recall(s *Session, at, from *Positions) (records []recent, ok bool) {
+func (h *Hub) recall(r *reader, at, from *Positions) (records []recent, ok bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if !h.recents.covers(at) {
 		return nil, false
 	}
 	var since map[user.ID]time.Time
-	lane := persistence.LaneOf(s.reader)
-	for _, one := range h.recents.above(s.reader, at[lane]) {
+	lane := persistence.LaneOf(r.person.id)
+	for _, one := range r.person.above(at[lane]) {
 		if one.record.Kind.ToldToOwner() && one.record.Pos <= from[lane] {
 			records = append(records, one)
 		}
@@ -129,13 +129,16 @@ func (h *Hub) recall(s *Session, at, from *Positions) (records []recent, ok bool
 			since[other] = one.record.At
 		}
 	}
-	for _, author := range s.authors {
-		lane := persistence.LaneOf(author)
-		for _, one := range h.recents.above(author, at[lane]) {
+	for _, p := range r.follows {
+		if len(p.recent) == 0 {
+			continue
+		}
+		lane := persistence.LaneOf(p.id)
+		for _, one := range p.above(at[lane]) {
 			if one.record.Pos > from[lane] {
 				break
 			}
-			if one.record.Kind.ToldToFollowers() && !one.record.At.Before(since[author]) {
+			if one.record.Kind.ToldToFollowers() && (since == nil || !one.record.At.Before(since[p.id])) {
 				records = append(records, one)
 			}
 		}

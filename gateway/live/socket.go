@@ -17,9 +17,10 @@ import (
 )
 
 const (
-	// readBuffer and writeBuffer are what a socket has for the frames of its client
-	// and for control frames of ours: those have at most 127 bytes.
-	readBuffer  = 512
+	// readBuffer and writeBuffer are what a socket has for the frames of its client,
+	// few of which are larger, and for control frames of ours: those have at most 127
+	// bytes.
+	readBuffer  = 256
 	writeBuffer = 256
 	// parting is how long a closing connection has for its last bytes, and its client
 	// to answer.

@@ -151,7 +151,17 @@ func (s *Sockets) Accept(r Request) error {
 	}
 	s.cfg.Metrics.opened()
 	r.Writer, r.HTTP = nil, nil // they are not ours any longer
-	go s.begin(c, r)
+	if r.Bearer != nil {
+		s.begin(c, *r.Bearer, r.Cursor) // here, where the stack has grown already
+		return nil
+	}
+	go func() {
+		if who, cursor, ok := s.meet(c, &r); ok {
+			s.begin(c, who, cursor)
+		} else {
+			s.part(c)
+		}
+	}()
 	return nil
 }
 
@@ -191,34 +201,29 @@ func (s *Sockets) openedLocked(address string) {
 	}
 }
 
-// begin is the beginning of a socket's life. The rest is another goroutine, whose
-// stack is small: the one that reads what a session needs is not given back.
-func (s *Sockets) begin(c *socket, r Request) {
-	bearer, cursor := r.Bearer, r.Cursor
-	if bearer == nil {
-		who, at, ok := s.meet(c, &r)
-		if !ok {
-			c.linger()
-			s.end(c)
-			return
-		}
-		bearer, cursor = &who, at
-	}
-	session, err := s.attach(c, bearer.User, cursor)
+// begin begins the session of a socket. Its life is another goroutine, whose stack is
+// small: what reading for a session took is not given back.
+func (s *Sockets) begin(c *socket, who Bearer, cursor string) {
+	session, err := s.attach(c, who.User, cursor)
 	if err != nil {
-		c.linger()
-		s.end(c)
+		go s.part(c)
 		return
 	}
-	s.keeper.add(c, session, *bearer, s.cfg.Now())
+	s.keeper.add(c, session, who, s.cfg.Now())
 	// A login that ended before the keeper knew of the socket.
-	if ended, err := s.cfg.Authority.Ended(s.ctx, bearer.Login); err == nil && ended {
+	if ended, err := s.cfg.Authority.Ended(s.ctx, who.Login); err == nil && ended {
 		session.Close(CloseSessionEnded, "the session ended")
 	}
-	go s.live(c, session, bearer.User)
+	go s.live(c, session, who.User)
 }
 
-// live is the rest of it.
+// part waits for the end of a socket that was refused.
+func (s *Sockets) part(c *socket) {
+	c.linger()
+	s.end(c)
+}
+
+// live is the life of a socket.
 func (s *Sockets) live(c *socket, session *Session, id user.ID) {
 	s.listen(c, session, id)
 	s.keeper.remove(c)
