@@ -83,19 +83,23 @@ func (h *Hub) begin(ctx context.Context, s *Session, id user.ID, known bool, cur
 			return nil, fmt.Errorf("read whom user %d follows: %w", id, err)
 		}
 	}
-	from, moment := h.follows(s.reader, following)
-	return h.resume(ctx, s, cards[0], cursor, from, moment)
+	return h.resume(ctx, s, cards[0], cursor, h.follows(s.reader, following))
+}
+
+// start is where a session begins.
+type start struct {
+	from   Positions // from here on it is told of everything
+	moment Positions // of the last moment, not above from: for its cursor
 }
 
 // follows enters whom a reader follows, unless that is known, as far as records have
-// not said otherwise since, and returns the positions from which on its sessions are
-// told of everything, and those of the last moment, for a cursor. What was read may
+// not said otherwise since, and returns where its session begins. What was read may
 // be a moment older than what has been delivered.
-func (h *Hub) follows(r *reader, following []user.ID) (from, moment Positions) {
+func (h *Hub) follows(r *reader, following []user.ID) *start {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if r.begun {
-		return h.positions, h.moment
+		return &start{h.positions, h.moment}
 	}
 	said := make(map[user.ID]bool)
 	for _, one := range r.person.since(h.cfg.Now().Add(-settled)) {
@@ -116,7 +120,7 @@ func (h *Hub) follows(r *reader, following []user.ID) (from, moment Positions) {
 			h.index.follow(r, author)
 		}
 	}
-	return h.positions, h.moment
+	return &start{h.positions, h.moment}
 }
 
 func followOfRecord(r *persistence.Record) (other user.ID, follows bool) {
@@ -164,7 +168,7 @@ func (s *Session) SendCursor() {
 	h := s.hub
 	h.mu.Lock() // nothing is delivered between the positions and the frame
 	defer h.mu.Unlock()
-	s.Send(CursorFrame(h.sealed(h.moment)))
+	s.Send(CursorFrame(h.sealed(&h.moment)))
 }
 
 // Send sends a frame of the session's own, as a pong or an error.

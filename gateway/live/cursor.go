@@ -46,7 +46,7 @@ func NewCursors(secret []byte) *Cursors {
 }
 
 // Seal returns the text of a cursor. It is issued after 1970.
-func (c *Cursors) Seal(at Cursor) string {
+func (c *Cursors) Seal(at *Cursor) string {
 	b := make([]byte, 1, 256)
 	b[0] = cursorFormat
 	b = binary.AppendUvarint(b, uint64(max(at.IssuedAt.UnixMicro(), 0)))
@@ -57,18 +57,18 @@ func (c *Cursors) Seal(at Cursor) string {
 }
 
 // Open returns what Seal sealed, or ErrCursor.
-func (c *Cursors) Open(text string) (Cursor, error) {
+func (c *Cursors) Open(text string) (*Cursor, error) {
 	if len(text) > MaxCursor {
-		return Cursor{}, ErrCursor
+		return nil, ErrCursor
 	}
 	b, err := base64.RawURLEncoding.Strict().DecodeString(text)
 	// The decoder skips line ends; one cursor has one spelling.
 	if err != nil || len(b) < 1+cursorMAC || base64.RawURLEncoding.EncodedLen(len(b)) != len(text) {
-		return Cursor{}, ErrCursor
+		return nil, ErrCursor
 	}
 	signed := b[:len(b)-cursorMAC]
 	if !hmac.Equal(b[len(signed):], c.mac(signed)) || signed[0] != cursorFormat {
-		return Cursor{}, ErrCursor
+		return nil, ErrCursor
 	}
 	rest := signed[1:]
 	next := func() uint64 {
@@ -80,13 +80,13 @@ func (c *Cursors) Open(text string) (Cursor, error) {
 		rest = rest[n:]
 		return x
 	}
-	var at Cursor
+	at := new(Cursor)
 	at.IssuedAt = time.UnixMicro(int64(next())).UTC() //nolint:gosec // the bits that Seal wrote
 	for lane := range at.Positions {
 		at.Positions[lane] = next()
 	}
 	if err != nil || len(rest) != 0 {
-		return Cursor{}, ErrCursor
+		return nil, ErrCursor
 	}
 	return at, nil
 }

@@ -18,11 +18,11 @@ func TestACursorIsReadAsItWasSealed(t *testing.T) {
 		for lane := range at.Positions {
 			at.Positions[lane] = rapid.Uint64().Draw(t, "position")
 		}
-		text := live.NewCursors(secret).Seal(at)
+		text := live.NewCursors(secret).Seal(&at)
 		if len(text) > live.MaxCursor {
 			t.Fatalf("it has %d characters", len(text))
 		}
-		if got, err := live.NewCursors(secret).Open(text); err != nil || got != at {
+		if got, err := live.NewCursors(secret).Open(text); err != nil || *got != at {
 			t.Fatalf("%+v (%v), want %+v", got, err, at)
 		}
 		if _, err := live.NewCursors(append(secret, 1)).Open(text); !errors.Is(err, live.ErrCursor) {
@@ -34,7 +34,7 @@ func TestACursorIsReadAsItWasSealed(t *testing.T) {
 func TestAChangedCursorIsRefused(t *testing.T) {
 	t.Parallel()
 	c := live.NewCursors(make([]byte, 32))
-	text := c.Seal(live.Cursor{Positions: live.Positions{1, 2, 300}, IssuedAt: time.UnixMicro(1)})
+	text := c.Seal(&live.Cursor{Positions: live.Positions{1, 2, 300}, IssuedAt: time.UnixMicro(1)})
 	for i := range text {
 		other := byte('A')
 		if text[i] == other {
@@ -50,7 +50,7 @@ func TestAChangedCursorIsRefused(t *testing.T) {
 
 func FuzzCursor(f *testing.F) {
 	c := live.NewCursors(make([]byte, 32))
-	f.Add(c.Seal(live.Cursor{}))
+	f.Add(c.Seal(&live.Cursor{}))
 	f.Add("")
 	f.Fuzz(func(t *testing.T, text string) {
 		if at, err := c.Open(text); err == nil && c.Seal(at) != text {

@@ -250,7 +250,7 @@ func (h *Hub) follow(ctx context.Context, lane uint8, head uint64) (more bool, e
 func (h *Hub) issueCursors() {
 	h.mu.Lock()
 	h.departed.forget(h.cfg.Now())
-	text := h.sealed(h.moment)
+	text := h.sealed(&h.moment)
 	h.mu.Unlock()
 	f := CursorFrame(text)
 	for _, sh := range h.shards {
@@ -258,6 +258,6 @@ func (h *Hub) issueCursors() {
 	}
 }
 
-func (h *Hub) sealed(at Positions) string {
-	return h.cfg.Cursors.Seal(Cursor{Positions: at, IssuedAt: h.cfg.Now()})
+func (h *Hub) sealed(at *Positions) string {
+	return h.cfg.Cursors.Seal(&Cursor{Positions: *at, IssuedAt: h.cfg.Now()})
 }

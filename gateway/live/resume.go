@@ -19,34 +19,33 @@ const (
 	maxCursorAge = 7 * 24 * time.Hour
 )
 
-// resume returns ready and what was missed between the cursor and from, the
-// positions from which on the session is told of everything; perhaps also more. A
-// session without a good cursor gets one of moment.
-func (h *Hub) resume(ctx context.Context, s *Session, reader *persistence.CachedCard, cursor string, from, moment Positions) ([]*Frame, error) {
+// resume returns ready and what was missed between the cursor and the start; perhaps
+// also more.
+func (h *Hub) resume(ctx context.Context, s *Session, reader *persistence.CachedCard, cursor string, at *start) ([]*Frame, error) {
 	if cursor == "" {
 		h.cfg.Metrics.resumed(resumedNone)
-		return h.first(reader, false, moment, nil, nil)
+		return h.first(reader, false, &at.moment, nil, nil)
 	}
-	at, err := h.cfg.Cursors.Open(cursor)
+	given, err := h.cfg.Cursors.Open(cursor)
 	if err != nil {
 		h.cfg.Metrics.resumed(resumedRefused)
-		return h.first(reader, false, moment, ErrorFrame(CodeBadCursor, "the cursor is not one of ours"), nil)
+		return h.first(reader, false, &at.moment, ErrorFrame(CodeBadCursor, "the cursor is not one of ours"), nil)
 	}
-	if h.cfg.Now().Sub(at.IssuedAt) <= maxCursorAge && !ahead(&at.Positions, &from) {
-		frames, all, err := h.missed(ctx, s, reader, &at.Positions, &from)
+	if h.cfg.Now().Sub(given.IssuedAt) <= maxCursorAge && !ahead(&given.Positions, &at.from) {
+		frames, all, err := h.missed(ctx, s, reader, &given.Positions, &at.from)
 		if err != nil {
 			return nil, err
 		}
 		if all {
-			return h.first(reader, true, at.Positions, nil, frames)
+			return h.first(reader, true, &given.Positions, nil, frames)
 		}
 	}
 	h.cfg.Metrics.resumed(resumedGap)
-	gap, err := Gap(at.IssuedAt)
+	gap, err := Gap(given.IssuedAt)
 	if err != nil {
 		return nil, err
 	}
-	return h.first(reader, false, moment, gap, nil)
+	return h.first(reader, false, &at.moment, gap, nil)
 }
 
 // ahead reports whether a cursor knows more than the lanes hold: they were put back
@@ -60,7 +59,7 @@ func ahead(at, from *Positions) bool {
 	return false
 }
 
-func (h *Hub) first(reader *persistence.CachedCard, resumed bool, at Positions, notice *Frame, frames []*Frame) ([]*Frame, error) {
+func (h *Hub) first(reader *persistence.CachedCard, resumed bool, at *Positions, notice *Frame, frames []*Frame) ([]*Frame, error) {
 	ready, err := Ready(reader.JSON, resumed, h.sealed(at), heartbeat)
 	if err != nil {
 		return nil, err
@@ -116,6 +115,8 @@ func (h *Hub) recall(r *reader, at, from *Positions) (records []recent, ok bool)
 	if !h.recents.covers(at) {
 		return nil, false
 	}
+	const usual = 64
+	records = make([]recent, 0, usual)
 	var since map[user.ID]time.Time
 	lane := persistence.LaneOf(r.person.id)
 	for _, one := range r.person.above(at[lane]) {

@@ -127,10 +127,6 @@ func (s *Session) pushCounters(of user.ID, f *Frame) {
 // release lets go of what was held: first frames, then what came meanwhile and is
 // not among them.
 func (s *Session) release(first []*Frame) {
-	seen := make(map[recordID]struct{}, len(first))
-	for _, f := range first {
-		seen[f.id()] = struct{}{}
-	}
 	s.shard.mu.Lock()
 	defer s.shard.mu.Unlock()
 	o := &s.out
@@ -138,14 +134,19 @@ func (s *Session) release(first []*Frame) {
 		return
 	}
 	o.held = false
-	queue := append(make([]*Frame, 0, len(first)+len(o.queue)), first...)
-	for _, f := range o.queue {
-		_, repeated := seen[f.id()]
-		if repeated && f.id() != (recordID{}) {
-			o.bytes -= len(f.whole)
-			continue
+	queue := first
+	if len(o.queue) > 0 {
+		seen := make(map[recordID]struct{}, len(first))
+		for _, f := range first {
+			seen[f.id()] = struct{}{}
 		}
-		queue = append(queue, f)
+		for _, f := range o.queue {
+			if _, repeated := seen[f.id()]; repeated && f.id() != (recordID{}) {
+				o.bytes -= len(f.whole)
+			} else {
+				queue = append(queue, f)
+			}
+		}
 	}
 	o.queue, o.replay = queue, len(first)
 	s.flowLocked()
