@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"net"
@@ -23,6 +24,7 @@ const tagLive = "live"
 // The refusals of GET /ws.
 var (
 	errUpgrade     = &refusal{status: http.StatusUpgradeRequired, code: "upgrade_required", message: "This is a WebSocket"}
+	errHandshake   = &refusal{status: http.StatusBadRequest, code: "invalid_handshake", message: "Sec-WebSocket-Key must be 16 bytes in base64"}
 	errOrigin      = &refusal{status: http.StatusForbidden, code: "origin_not_allowed", message: "This origin is not allowed"}
 	errTokenInURL  = &refusal{status: http.StatusBadRequest, code: "token_in_query", message: "A token must not be in the URL: send it as Authorization header or in the first frame"}
 	errManySockets = &refusal{status: http.StatusServiceUnavailable, code: "busy", message: "Too many sockets are opening, try again later", retryAfter: retryLater}
@@ -88,7 +90,11 @@ func (s *Server) getSocket(x *exchange, _ *struct{}) error {
 	if !upgrades(r) {
 		x.w.Header().Set("Connection", "Upgrade")
 		x.w.Header().Set("Upgrade", "websocket")
+		x.w.Header().Set("Sec-WebSocket-Version", version13)
 		return errUpgrade
+	}
+	if key, err := base64.StdEncoding.DecodeString(r.Header.Get("Sec-WebSocket-Key")); err != nil || len(key) != 16 || len(r.Header["Sec-Websocket-Key"]) != 1 {
+		return errHandshake
 	}
 	err := s.sockets.Accept(live.Request{Writer: &x.w, HTTP: r, Address: s.address(r), Bearer: bearer, Cursor: query.Get("cursor")})
 	switch {
@@ -96,9 +102,14 @@ func (s *Server) getSocket(x *exchange, _ *struct{}) error {
 		return errManySockets
 	case err != nil:
 		s.cfg.Logger.DebugContext(x, "a connection was not upgraded", "error", err)
+	default:
+		x.w.status = http.StatusSwitchingProtocols // the socket says so by itself
 	}
 	return nil
 }
+
+// version13 is the version of the protocol (RFC 6455).
+const version13 = "13"
 
 // address returns what the client of a request is counted as.
 func (s *Server) address(r *http.Request) string {
@@ -114,7 +125,8 @@ func (s *Server) address(r *http.Request) string {
 
 // upgrades reports whether a request asks for a WebSocket.
 func upgrades(r *http.Request) bool {
-	return r.ProtoMajor == 1 && hasToken(r.Header["Connection"], "upgrade") && hasToken(r.Header["Upgrade"], "websocket")
+	return r.ProtoMajor == 1 && hasToken(r.Header["Connection"], "upgrade") && hasToken(r.Header["Upgrade"], "websocket") &&
+		r.Header.Get("Sec-WebSocket-Version") == version13
 }
 
 // hasToken reports whether a header that lists tokens has one.

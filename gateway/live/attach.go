@@ -29,12 +29,13 @@ type Session struct {
 }
 
 // Attach begins a session. It sends ready, then what was missed since the cursor,
-// then what comes. cursor is "" for a client that has none. Whoever attached must
-// Detach, unless there is an error: then nothing is left of the session.
+// then what comes, behind the bytes of preface. cursor is "" for a client that has
+// none. Whoever attached must Detach, unless there is an error: then nothing is left
+// of the session, and nothing was sent.
 //
 // What happens while it reads is not lost: the session is in the index before the
 // follows are read, and what was missed is read when all of it is known.
-func (h *Hub) Attach(ctx context.Context, id user.ID, cursor string, transport Transport) (*Session, error) {
+func (h *Hub) Attach(ctx context.Context, id user.ID, cursor string, transport Transport, preface []byte) (*Session, error) {
 	s := &Session{hub: h, transport: transport}
 	s.out.held = true
 	known, err := h.enter(s, id)
@@ -46,6 +47,7 @@ func (h *Hub) Attach(ctx context.Context, id user.ID, cursor string, transport T
 		s.Detach()
 		return nil, err
 	}
+	first[0] = &Frame{whole: slices.Concat(preface, first[0].whole)}
 	s.release(first)
 	return s, nil
 }

@@ -236,7 +236,7 @@ func TestADeletedUserAndThe21stSocketAreRefused(t *testing.T) {
 			defer session.Detach()
 			last = s
 		}
-		if _, err := w.hub.Attach(t.Context(), ada, "", &socket{}); !errors.Is(err, live.ErrTooManySockets) {
+		if _, err := w.hub.Attach(t.Context(), ada, "", &socket{}, nil); !errors.Is(err, live.ErrTooManySockets) {
 			t.Errorf("the 21st: %v", err)
 		}
 		w.commit(ada, user.Deleted{At: time.Now()})

@@ -2,6 +2,7 @@ package live
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -39,6 +40,10 @@ type socket struct {
 
 	heard atomic.Int64 // when something was last read, in Unix milliseconds
 
+	// greeting is the answer to the upgrade while it waits for the first frame, with
+	// which it is written at once. It belongs to the goroutine that begins the socket.
+	greeting []byte
+
 	mu      sync.Mutex
 	session *Session
 	parted  bool // the close frame is on its way: nothing may follow it
@@ -65,11 +70,20 @@ func accept(w http.ResponseWriter, r *http.Request) (*socket, error) {
 }
 
 // upgrade hands the library a connection that is our socket, with small buffers:
-// those of net/http, which it lets go of, would be most of an idle socket.
+// those of net/http, which it lets go of, would be most of an idle socket. It keeps
+// the answer back.
 type upgrade struct {
 	http.ResponseWriter
 
 	socket *socket
+	status int
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (u *upgrade) WriteHeader(status int) {
+	if u.status = status; status != http.StatusSwitchingProtocols {
+		u.ResponseWriter.WriteHeader(status)
+	}
 }
 
 // Hijack implements http.Hijacker.
@@ -92,7 +106,24 @@ func (u *upgrade) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 			return nil, nil, errors.Join(fmt.Errorf("take over the connection: %w", err), conn.Close())
 		}
 	}
+	var answer bytes.Buffer
+	fmt.Fprintf(&answer, "HTTP/1.1 %d %s\r\n", u.status, http.StatusText(u.status))
+	if err := u.Header().Write(&answer); err != nil {
+		return nil, nil, errors.Join(fmt.Errorf("write the header: %w", err), conn.Close())
+	}
+	answer.WriteString("\r\n")
+	c.greeting = answer.Bytes()
 	return c, bufio.NewReadWriter(bufio.NewReaderSize(c, readBuffer), bufio.NewWriterSize(c, writeBuffer)), nil
+}
+
+// greet writes the answer to the upgrade by itself.
+func (c *socket) greet() error {
+	_, err := c.Conn.Write(c.greeting)
+	c.greeting = nil
+	if err != nil {
+		return fmt.Errorf("live: answer the upgrade: %w", err)
+	}
+	return nil
 }
 
 // earlyConn is a connection of which some was read already.

@@ -252,11 +252,14 @@ func (s *Sockets) meet(c *socket, r *Request) (who Bearer, at string, ok bool) {
 		delete(s.strangers, c)
 		s.openedLocked(r.Address)
 	}()
-	return s.greet(c, r.Cursor)
+	return s.ask(c, r.Cursor)
 }
 
-// greet reads the first frame.
-func (s *Sockets) greet(c *socket, cursor string) (who Bearer, at string, ok bool) {
+// ask reads the first frame.
+func (s *Sockets) ask(c *socket, cursor string) (who Bearer, at string, ok bool) {
+	if c.greet() != nil {
+		return who, "", false
+	}
 	late := time.AfterFunc(authTime, func() { s.refuse(c, CloseNotAuthorised, "no auth frame came in time") })
 	defer late.Stop()
 	b, err := c.read()
@@ -298,9 +301,10 @@ func (s *Sockets) attach(c *socket, id user.ID, cursor string) (*Session, error)
 	ctx, cancel := context.WithTimeout(s.ctx, attachTime)
 	defer cancel()
 	c.patient()
-	session, err := s.cfg.Hub.Attach(ctx, id, cursor, transport{c})
+	session, err := s.cfg.Hub.Attach(ctx, id, cursor, transport{c}, c.greeting)
 	switch {
 	case err == nil:
+		c.greeting = nil
 		c.begin(session)
 	case errors.Is(err, ErrTooManySockets):
 		s.refuse(c, CloseTooManySockets, "too many sockets of this user")
@@ -318,7 +322,7 @@ func (s *Sockets) attach(c *socket, id user.ID, cursor string) (*Session, error)
 // refuse closes a socket that has no session.
 func (s *Sockets) refuse(c *socket, code CloseCode, reason string) {
 	s.cfg.Metrics.closed(code)
-	c.part(nil, code, reason)
+	c.part(c.greeting, code, reason)
 }
 
 // linger waits for the client's answer to a close frame.

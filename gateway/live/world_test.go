@@ -349,7 +349,7 @@ func (w *world) attach(id user.ID, cursor string) (*live.Session, *socket) {
 	w.t.Helper()
 	synctest.Wait()
 	s := &socket{room: -1}
-	session, err := w.hub.Attach(w.t.Context(), id, cursor, s)
+	session, err := w.hub.Attach(w.t.Context(), id, cursor, s, nil)
 	if err != nil {
 		w.t.Fatal(err)
 	}
