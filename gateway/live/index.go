@@ -15,7 +15,9 @@ type index struct{ people map[user.ID]*person }
 // did something lately.
 type person struct {
 	id   user.ID
-	card *persistence.CachedCard // the newest known; nil: not needed yet
+	// card is the newest known: of one who is told of, as new as what was delivered;
+	// nil: not needed yet.
+	card *persistence.CachedCard
 	// followers and watchers are told of the person, as far as they may see it.
 	followers map[*reader]openness
 	watchers  map[*Session]openness
@@ -113,6 +115,7 @@ func (x *index) follow(r *reader, id user.ID) (began bool) {
 	if _, follows := p.followers[r]; follows {
 		return false
 	}
+	p.begin()
 	if p.followers == nil {
 		p.followers = make(map[*reader]openness, 1)
 	}
@@ -142,6 +145,7 @@ func (x *index) unfollow(r *reader, id user.ID) {
 // watch notes that a session watches a person.
 func (x *index) watch(s *Session, id user.ID) {
 	p := x.get(id)
+	p.begin()
 	if p.watchers == nil {
 		p.watchers = make(map[*Session]openness, 1)
 	}
@@ -155,6 +159,13 @@ func (x *index) unwatch(s *Session, p *person) {
 	x.prune(p)
 	if i := slices.Index(s.watched, p); i >= 0 {
 		s.watched = slices.Delete(s.watched, i, i+1)
+	}
+}
+
+// begin is for one who is told of from now on: a card from before may have grown old.
+func (p *person) begin() {
+	if !p.told() {
+		p.card = nil
 	}
 }
 

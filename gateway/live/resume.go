@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"kith/actors/user"
@@ -75,10 +76,9 @@ func (h *Hub) first(reader *persistence.CachedCard, resumed bool, at *Positions,
 // that is all of it. It comes from memory as far as that reaches, or else from the
 // database.
 func (h *Hub) missed(ctx context.Context, s *Session, reader *persistence.CachedCard, at, from *Positions) (frames []*Frame, all bool, err error) {
-	m := &replay{hub: h, reader: reader, cards: map[user.ID]*persistence.CachedCard{reader.Card.ID: reader}, open: make(map[user.ID]bool)}
-	held, ok := h.recall(s.reader, at, from)
-	if ok {
-		m.records = held
+	m := newReplay(h, reader)
+	defer m.free()
+	if h.recall(m, s.reader, at, from) {
 		h.cfg.Metrics.resumed(resumedMemory)
 	} else {
 		missed, err := h.cfg.Feeds.Missed(ctx, reader.Card.ID, *at, maxMissed)
@@ -103,25 +103,23 @@ func (h *Hub) missed(ctx context.Context, s *Session, reader *persistence.Cached
 	return frames, err == nil, err
 }
 
-// recall returns what the hub holds between two positions that is the reader's own
-// or by whom the reader follows, in the order of time. ok is false when it does not
-// hold all of it.
+// recall adds to m what the hub holds between two positions that is the reader's own
+// or by whom the reader follows, in the order of time. It reports whether that is all
+// there was.
 //
 // An author whom the reader began to follow in between is told of from then on. For
 // the others the follow is older than the cursor, and so than all that is above.
-func (h *Hub) recall(r *reader, at, from *Positions) (records []recent, ok bool) {
+func (h *Hub) recall(m *replay, r *reader, at, from *Positions) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if !h.recents.covers(at) {
-		return nil, false
+		return false
 	}
-	const usual = 64
-	records = make([]recent, 0, usual)
 	var since map[user.ID]time.Time
 	lane := persistence.LaneOf(r.person.id)
 	for _, one := range r.person.above(at[lane]) {
 		if one.record.Kind.ToldToOwner() && one.record.Pos <= from[lane] {
-			records = append(records, one)
+			m.records = append(m.records, one)
 		}
 		if other, follows := followOfRecord(&one.record); follows {
 			if since == nil {
@@ -134,20 +132,23 @@ func (h *Hub) recall(r *reader, at, from *Positions) (records []recent, ok bool)
 		if len(p.recent) == 0 {
 			continue
 		}
-		lane := persistence.LaneOf(p.id)
+		lane, before := persistence.LaneOf(p.id), len(m.records)
 		for _, one := range p.above(at[lane]) {
 			if one.record.Pos > from[lane] {
 				break
 			}
 			if one.record.Kind.ToldToFollowers() && (since == nil || !one.record.At.Before(since[p.id])) {
-				records = append(records, one)
+				m.records = append(m.records, one)
 			}
 		}
+		if p.card != nil && len(m.records) > before {
+			m.cards[p.id] = p.card // as new as for a delivery
+		}
 	}
-	slices.SortFunc(records, func(a, b recent) int {
+	slices.SortFunc(m.records, func(a, b recent) int {
 		return cmp.Or(a.record.At.Compare(b.record.At), cmp.Compare(a.record.User, b.record.User), cmp.Compare(a.record.Seq, b.record.Seq))
 	})
-	return records, true
+	return true
 }
 
 // replay makes frames of records that were missed.
@@ -157,6 +158,29 @@ type replay struct {
 	records []recent
 	cards   map[user.ID]*persistence.CachedCard
 	open    map[user.ID]bool // whether an author follows the reader
+}
+
+// replays keeps the memory of replays for the next: whole crowds come back at once.
+var replays = sync.Pool{New: func() any { //nolint:gochecknoglobals // a pool
+	return &replay{cards: make(map[user.ID]*persistence.CachedCard), open: make(map[user.ID]bool)}
+}}
+
+func newReplay(h *Hub, reader *persistence.CachedCard) *replay {
+	m, _ := replays.Get().(*replay)
+	m.hub, m.reader = h, reader
+	m.cards[reader.Card.ID] = reader
+	return m
+}
+
+func (m *replay) free() {
+	const kept = 1024 // records; larger ones are rare
+	clear(m.records)
+	clear(m.cards)
+	clear(m.open)
+	m.hub, m.reader, m.records = nil, nil, m.records[:0]
+	if cap(m.records) <= kept {
+		replays.Put(m)
+	}
 }
 
 // frames returns the frames of the records that the reader may see now.
