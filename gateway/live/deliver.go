@@ -88,17 +88,8 @@ func (h *Hub) wants(records []persistence.Record, b *batch) (w wants) {
 		if !reads && !shows || b.broken[i] {
 			continue
 		}
-		if b.events[i] == nil {
-			e, err := usergrain.DecodeRecord(r)
-			if err != nil {
-				h.cfg.Logger.Error("a record cannot be read", "user_id", uint64(r.User), "seq", r.Seq, "error", err)
-				if b.broken == nil {
-					b.broken = make(map[int]bool)
-				}
-				b.broken[i] = true
-				continue
-			}
-			b.events[i] = e
+		if b.events[i] == nil && !h.decode(r, b, i) {
+			continue
 		}
 		card(r.User, r.Seq)
 		if reads {
@@ -114,6 +105,21 @@ func (h *Hub) wants(records []persistence.Record, b *batch) (w wants) {
 		}
 	}
 	return w
+}
+
+// decode decodes record i of a batch, and reports whether it could be.
+func (h *Hub) decode(r *persistence.Record, b *batch, i int) bool {
+	e, err := usergrain.DecodeRecord(r)
+	if err == nil {
+		b.events[i] = e
+		return true
+	}
+	h.cfg.Logger.Error("a record cannot be read", "user_id", uint64(r.User), "seq", r.Seq, "error", err)
+	if b.broken == nil {
+		b.broken = make(map[int]bool)
+	}
+	b.broken[i] = true
+	return false
 }
 
 // ask asks once whether an author follows a reader.
@@ -202,6 +208,9 @@ func deletedEvent(r *persistence.Record) string {
 // closed.
 func (h *Hub) apply(r *persistence.Record, e user.Event, b *batch) *Frame {
 	p := h.index.people[r.User]
+	if p == nil {
+		return nil // a record before this one ended the interest
+	}
 	if _, gone := e.(user.Deleted); gone {
 		if p.reader != nil {
 			for _, s := range p.reader.sessions {

@@ -18,8 +18,9 @@ const (
 	maxSockets = 20
 	// maxWatches is how many users a session may watch.
 	maxWatches = 100
-	// cursorEvery is how often sessions that are sent something get a cursor.
-	cursorEvery  = time.Second
+	// cursorEvery is how often sessions that are sent something get a cursor: with
+	// what a round takes, at least every second.
+	cursorEvery  = 800 * time.Millisecond
 	deliverChunk = 256 // records at once
 	readTimeout  = 5 * time.Second
 	retryLane    = 100 * time.Millisecond

@@ -10,6 +10,7 @@ import (
 
 	"kith/actors/user"
 	"kith/gateway/live"
+	"kith/persistence"
 )
 
 func TestAFollowerIsToldOfWhatTheyMaySee(t *testing.T) {
@@ -323,4 +324,24 @@ func TestWhatSomebodyDoesRightAfterAFollowIsTold(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestTheLastFollowerWhoUnfollowsInTheSameRound(t *testing.T) {
+	t.Parallel()
+	inSmallWorld(t, 1, func(w *world) { // nothing recent holds anybody in the index
+		t := w.t
+		const eve = ada + persistence.LaneCount // in the lane of ada
+		w.cards[eve] = &user.Card{ID: eve, UID: user.UID{15: byte(eve)}, Username: "eve", Privacy: user.DefaultPrivacy()}
+		w.follows[eve] = make(map[user.ID]time.Time)
+		session, s := w.attach(ada, "")
+		defer session.Detach()
+		w.follow(ada, eve)
+		s.expect(t, "ready ada, following.added eve, counters ada")
+		w.quiet = true // so that all is delivered in one round
+		w.commit(ada, user.Unfollowed{Target: eve, At: time.Now()})
+		w.does(eve, user.ActivityRating, "r1")
+		w.quiet = false
+		w.commit(eve, user.ProfileUpdated{Name: "Eve", At: time.Now()})
+		s.expect(t, "following.removed eve, counters ada")
+	})
 }

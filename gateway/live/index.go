@@ -14,7 +14,7 @@ type index struct{ people map[user.ID]*person }
 // person is somebody who is told of something here, of whom others are told, or who
 // did something lately.
 type person struct {
-	id   user.ID
+	id user.ID
 	// card is the newest known: of one who is told of, as new as what was delivered;
 	// nil: not needed yet.
 	card *persistence.CachedCard
