@@ -165,12 +165,18 @@ func (s *Session) Unwatch(id user.ID) {
 	}
 }
 
-// SendCursor sends a cursor of what was sent before it.
+// SendCursor sends a cursor of all that was sent before it. In the middle of a round
+// it waits for its end: a cursor is of a moment.
 func (s *Session) SendCursor() {
 	h := s.hub
-	h.mu.Lock() // nothing is delivered between the positions and the frame
+	h.mu.Lock()
 	defer h.mu.Unlock()
-	s.Send(CursorFrame(h.sealed(&h.moment)))
+	switch {
+	case !h.round:
+		s.Send(CursorFrame(h.sealed(&h.moment)))
+	case !slices.Contains(h.asking, s):
+		h.asking = append(h.asking, s)
+	}
 }
 
 // Send sends a frame of the session's own, as a pong or an error.

@@ -87,9 +87,11 @@ type Hub struct {
 	index     index
 	recents   recents
 	departed  departed
-	positions Positions // everything up to here is in the queues
-	moment    Positions // the newest heads that positions have reached
-	next      int       // the shard of the next session
+	positions Positions  // everything up to here is in the queues
+	moment    Positions  // the newest heads that positions have reached
+	round     bool       // positions are on their way to the next moment
+	asking    []*Session // want a cursor of it
+	next      int        // the shard of the next session
 	stopped   bool
 }
 
@@ -194,6 +196,9 @@ func (h *Hub) deliver(ctx context.Context) {
 // read nothing of the others is delivered: it may hold an unfollow that would keep
 // them from being shown.
 func (h *Hub) followAll(ctx context.Context, heads Positions) {
+	h.mu.Lock()
+	h.round = true
+	h.mu.Unlock()
 	for lane := range heads {
 		for more := true; more && ctx.Err() == nil; {
 			var err error
@@ -206,10 +211,23 @@ func (h *Hub) followAll(ctx context.Context, heads Positions) {
 		}
 	}
 	if ctx.Err() == nil {
-		h.mu.Lock()
-		defer h.mu.Unlock()
-		h.moment = h.positions
+		h.arrive()
 	}
+}
+
+// arrive ends a round.
+func (h *Hub) arrive() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.moment, h.round = h.positions, false
+	if len(h.asking) == 0 {
+		return
+	}
+	f := CursorFrame(h.sealed(&h.moment))
+	for _, s := range h.asking {
+		s.Send(f)
+	}
+	h.asking = nil
 }
 
 // pause waits before something is tried again.
