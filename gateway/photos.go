@@ -35,8 +35,8 @@ func (s *Server) addPhotos() {
 	handleBody(s, route{
 		method: http.MethodPost, path: "/users/profile-photo/upload", id: "upload-photo", tag: tagPhotos, optionalBody: true,
 		summary: "Get a URL to upload your photo to",
-		description: "PUT the bytes of the image to gateway_url within 20 minutes, then set profile_picture to path. " +
-			"At most 5 MiB. No body means a JPEG.",
+		description: "PUT the bytes of the image to gateway_url within 20 minutes, with the Content-Type that was asked for, " +
+			"then set profile_picture to path. At most 5 MiB. No body means a JPEG.",
 	}, s.uploadPhoto)
 	hosted, ok := s.cfg.Blobs.(persistence.HostedBlobs)
 	if !ok {

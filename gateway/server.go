@@ -210,6 +210,7 @@ func New(cfg Config) (*Server, error) {
 		return nil, err
 	}
 	s.addDocs()
+	s.addAsyncAPI()
 	s.described = sync.OnceValues(s.encodeDescription)
 	if err := s.complete(); err != nil {
 		return nil, err

@@ -4,9 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"time"
 
 	"kith/actors/user"
+	"kith/wire/payload"
 )
 
 // CachedCard is a card with its encoding, or the tombstone of a deleted user.
@@ -19,8 +19,8 @@ type CachedCard struct {
 
 // NewCard returns c with its encoding.
 func NewCard(c user.Card) *CachedCard {
-	b, err := json.Marshal(userObject{
-		ID: c.ID, UID: c.UID.String(), Username: c.Username, Name: c.Name, Role: c.Role, Picture: c.Picture,
+	b, err := json.Marshal(payload.User{
+		ID: int64(c.ID), UID: c.UID.String(), Username: c.Username, Name: c.Name, Role: string(c.Role), Picture: c.Picture, //nolint:gosec // ids are below 1<<63
 		Followers: c.Followers, Following: c.Following, Streams: c.Streams, Videos: c.Videos,
 		CreatedAt: c.CreatedAt, UpdatedAt: c.UpdatedAt,
 	})
@@ -34,22 +34,6 @@ func NewCard(c user.Card) *CachedCard {
 // NewTombstone returns the tombstone of a user who was deleted at a version.
 func NewTombstone(id user.ID, version uint64) *CachedCard {
 	return &CachedCard{Card: user.Card{ID: id, Version: version}, Deleted: true}
-}
-
-// userObject is the user object of the outside contract.
-type userObject struct {
-	ID        user.ID   `json:"id"`
-	UID       string    `json:"uid"`
-	Username  string    `json:"username"`
-	Name      string    `json:"name"`
-	Role      user.Role `json:"role"`
-	Picture   string    `json:"profile_picture"`
-	Followers int64     `json:"followers"`
-	Following int64     `json:"following"`
-	Streams   int64     `json:"total_streams"`
-	Videos    int64     `json:"total_videos"`
-	CreatedAt time.Time `json:"created_at"`
-	UpdatedAt time.Time `json:"updated_at"`
 }
 
 // Cards is a cache: anything may be missing, nothing found is older than what

@@ -13,6 +13,7 @@ import (
 	"kith/actors/usergrain"
 	"kith/persistence"
 	"kith/wire"
+	"kith/wire/payload"
 )
 
 // The types of public records.
@@ -115,7 +116,7 @@ func (f Fact) Encode(d Directory) ([]*kgo.Record, error) {
 	case user.ProfileUpdated, user.PreferencesSet, user.PrivacySet:
 		return f.encodeUser(&m, typeUserUpdated, who, d.Account(f.user))
 	case user.Deleted:
-		deleted, err := m.record(TopicUsers, typeUserDeleted, userDeleted{UID: uid, Username: who.Username})
+		deleted, err := m.record(TopicUsers, typeUserDeleted, payload.UserDeleted{UID: uid, Username: who.Username})
 		if err != nil {
 			return nil, err
 		}
@@ -126,21 +127,21 @@ func (f Fact) Encode(d Directory) ([]*kgo.Record, error) {
 	case user.Unfollowed:
 		return f.encodeEdge(&m, typeUnfollowed, d.Identity(e.Target))
 	case user.CrewFollowed:
-		return m.one(TopicGraph, typeCrewFollowed, edge{UID: uid, Crew: e.Crew})
+		return m.one(TopicGraph, typeCrewFollowed, payload.CrewEdge{UID: uid, Crew: e.Crew})
 	case user.CrewUnfollowed:
-		return m.one(TopicGraph, typeCrewUnfollowed, edge{UID: uid, Crew: e.Crew})
+		return m.one(TopicGraph, typeCrewUnfollowed, payload.CrewEdge{UID: uid, Crew: e.Crew})
 	case user.StudioFollowed:
-		return m.one(TopicGraph, typeStudioFollowed, edge{UID: uid, Studio: e.Studio})
+		return m.one(TopicGraph, typeStudioFollowed, payload.StudioEdge{UID: uid, Studio: e.Studio})
 	case user.StudioUnfollowed:
-		return m.one(TopicGraph, typeStudioUnfollowed, edge{UID: uid, Studio: e.Studio})
+		return m.one(TopicGraph, typeStudioUnfollowed, payload.StudioEdge{UID: uid, Studio: e.Studio})
 
 	case user.ActivityRecorded:
 		event := wire.NewEvent(&e.Activity, e.At)
-		return m.one(TopicActivity, typeActivityRecorded, activity{UID: uid, Event: &event})
+		return m.one(TopicActivity, typeActivityRecorded, payload.ActivityRecorded{UID: uid, Event: &event})
 	case user.ActivityErased:
-		return m.one(TopicActivity, typeActivityRecorded, activity{UID: uid, EventID: e.EventID})
+		return m.one(TopicActivity, typeActivityRecorded, payload.ActivityRecorded{UID: uid, EventID: e.EventID})
 	case user.ActivityDeleted:
-		return m.one(TopicActivity, typeActivityDeleted, activity{UID: uid, EventID: e.EventID})
+		return m.one(TopicActivity, typeActivityDeleted, payload.ActivityDeleted{UID: uid, EventID: e.EventID})
 
 	case user.FollowerAdded, user.FollowerRemoved, user.Severed, user.ContentCounted:
 	}
@@ -153,31 +154,8 @@ func EncodeLatest(a *user.Account) (*kgo.Record, error) {
 	return m.record(TopicLatestUsers, typeUserUpdated, shown(a))
 }
 
-// What the values are made of.
-type (
-	userShown struct {
-		User    json.RawMessage `json:"user"`
-		Privacy wire.Privacy    `json:"privacy"`
-	}
-	userDeleted struct {
-		UID      string `json:"uid"`
-		Username string `json:"username"`
-	}
-	edge struct {
-		UID    string `json:"uid"`
-		Target string `json:"target_uid,omitempty"`
-		Crew   int64  `json:"crew_member_id,omitempty"`
-		Studio int64  `json:"studio_id,omitempty"`
-	}
-	activity struct {
-		UID     string      `json:"uid"`
-		Event   *wire.Event `json:"event,omitempty"`
-		EventID string      `json:"event_id,omitempty"`
-	}
-)
-
-func shown(a *user.Account) userShown {
-	return userShown{User: persistence.NewCard(a.Card).JSON, Privacy: wire.NewPrivacy(a.Privacy)}
+func shown(a *user.Account) payload.UserState {
+	return payload.UserState{User: persistence.NewCard(a.Card).JSON, Privacy: wire.NewPrivacy(a.Privacy)}
 }
 
 func (f Fact) encodeUser(m *message, kind string, who *persistence.Identity, a *user.Account) ([]*kgo.Record, error) {
@@ -202,7 +180,7 @@ func (f Fact) encodeEdge(m *message, kind string, target *persistence.Identity) 
 	if target == nil {
 		return nil, fmt.Errorf("target of user %d: %w", f.user, ErrUnknownUser)
 	}
-	return m.one(TopicGraph, kind, edge{UID: m.uid, Target: target.UID.String()})
+	return m.one(TopicGraph, kind, payload.UserEdge{UID: m.uid, Target: target.UID.String()})
 }
 
 // message is what the records made of one journal record have in common.

@@ -18,6 +18,7 @@ const (
 	TopicUsers       = "kith.users.v1"
 	TopicLatestUsers = "kith.users.latest.v1" // compacted: the newest of each user
 	TopicContent     = "kith.content.v1"      // inbound
+	TopicDeadLetter  = "kith.deadletter.v1"   // what of the inbound cannot be used
 )
 
 // Topic is a topic as it is made where it is missing.
@@ -35,7 +36,7 @@ func Topics(partitions int32, retention time.Duration) []Topic {
 	compact := map[string]string{"cleanup.policy": "compact"}
 	var topics []Topic
 	for name, configs := range map[string]map[string]string{
-		TopicActivity: forget, TopicGraph: forget, TopicUsers: forget, TopicContent: forget, TopicLatestUsers: compact,
+		TopicActivity: forget, TopicGraph: forget, TopicUsers: forget, TopicContent: forget, TopicDeadLetter: forget, TopicLatestUsers: compact,
 	} {
 		topics = append(topics, Topic{Name: name, Partitions: partitions, Replication: -1, Configs: configs})
 	}

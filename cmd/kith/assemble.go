@@ -14,14 +14,12 @@ import (
 	pcluster "github.com/asynkron/protoactor-go/cluster"
 
 	"kith/actors/cluster"
-	"kith/actors/user"
 	"kith/actors/usergrain"
 	"kith/gateway"
 	"kith/gateway/auth"
 	"kith/gateway/limits"
 	"kith/gateway/live"
 	"kith/persistence"
-	"kith/persistence/disk"
 	"kith/persistence/lanes"
 	"kith/persistence/memory"
 	"kith/persistence/postgres"
@@ -52,8 +50,9 @@ type server struct {
 	counts    persistence.Limits
 	committer *lanes.Committer
 	client    *usergrain.Client
-	photos    *disk.Store
-	degraded  []func() string // name what does not answer, or ""
+	photos    persistence.Blobs
+	erase     func(ctx context.Context, path string) error // of a photo, for good
+	degraded  []func() string                              // name what does not answer, or ""
 }
 
 // assemble wires all parts of a server, from the data up: what is added later runs
@@ -117,12 +116,7 @@ func (v *server) open(ctx context.Context) (err error) {
 	if err := v.cache(ctx); err != nil {
 		return err
 	}
-	v.photos, err = disk.New(disk.Config{Dir: v.dir.file(photosDir), Base: v.publicURL() + gateway.PathUploads, Secret: v.secret, Registerer: v.registry})
-	if err != nil {
-		return fmt.Errorf("open the photos: %w", err)
-	}
-	v.closing(v.photos.Close)
-	return nil
+	return v.blobs(ctx)
 }
 
 // cache makes what remembers cards and counts requests: in Redis, which all nodes
@@ -179,7 +173,7 @@ func (v *server) actors(ctx context.Context) (err error) {
 func (v *server) tails(context.Context) error {
 	tail, err := effects.New(effects.Config{
 		Committer: v.committer, Journal: v.db, Lanes: v.db, Directory: v.db, Cards: v.cards, Grains: v.client,
-		Photos: deletedPhotos{v.db, v.photos}, Logger: v.logger, Registerer: v.registry,
+		Photos: deletedPhotos{v.db, v.erase}, Logger: v.logger, Registerer: v.registry,
 	})
 	if err != nil {
 		return fmt.Errorf("make the effects tail: %w", err)
@@ -387,25 +381,4 @@ func (p *process) startGrains(ctx context.Context, db database, committer *lanes
 	})
 	p.add("client of grains", client.Run)
 	return client, nil
-}
-
-// deletedPhotos erases photos by the id of their user, who is no more.
-type deletedPhotos struct {
-	roster persistence.Roster
-	blobs  persistence.Blobs
-}
-
-// DeletePhoto implements effects.Photos.
-func (d deletedPhotos) DeletePhoto(ctx context.Context, id user.ID) error {
-	identities, err := d.roster.Identities(ctx, []user.ID{id})
-	if err != nil {
-		return fmt.Errorf("find a deleted user: %w", err)
-	}
-	if identities[0] == nil {
-		return nil
-	}
-	if err := d.blobs.Delete(ctx, user.PicturePath(identities[0].UID)); err != nil {
-		return fmt.Errorf("delete a photo: %w", err)
-	}
-	return nil
 }

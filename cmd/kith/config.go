@@ -49,7 +49,6 @@ func (s *storage) check() error {
 func unbuilt() []string {
 	return []string{
 		"KITH_SEARCH_URL",
-		"KITH_S3_ENDPOINT", "KITH_S3_BUCKET", "KITH_S3_REGION", "KITH_S3_ACCESS_KEY", "KITH_S3_SECRET_KEY",
 	}
 }
 
@@ -78,6 +77,7 @@ type settings struct {
 	RedisURL   secret   `name:"redis-url" env:"KITH_REDIS_URL" placeholder:"URL" help:"Redis for cached cards and shared limits, such as redis://cache.example.com:6379/0. Default: in this process."`
 	Quarantine lifetime `name:"username-quarantine" env:"KITH_USERNAME_QUARANTINE" default:"0" placeholder:"TIME" help:"How long the name of a deleted user stays taken."`
 	kafkaSettings
+	s3Settings
 	provider
 	limitations
 	LogLevel  string `name:"log-level" env:"KITH_LOG_LEVEL" default:"info" placeholder:"LEVEL" help:"debug, info, warn or error."`
@@ -126,6 +126,9 @@ func (s *settings) check() error {
 		return badSetting("KITH_USERNAME_QUARANTINE", string(s.Quarantine), err.Error())
 	}
 	if err := s.kafkaSettings.check(); err != nil {
+		return err
+	}
+	if err := s.s3Settings.check(); err != nil {
 		return err
 	}
 	if err := s.provider.check(); err != nil {

@@ -22,6 +22,7 @@ const (
 	socketFile   = "admin.sock"
 	photosDir    = "photos"
 	brokerDir    = "broker"
+	erasuresDir  = "erasures"
 )
 
 // errInUse: another process has the data dir.

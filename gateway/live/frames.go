@@ -9,6 +9,7 @@ import (
 
 	"kith/actors/user"
 	"kith/wire"
+	"kith/wire/payload"
 )
 
 // The types of server frames.
@@ -67,12 +68,7 @@ const (
 func PingFrame() []byte { return []byte{finalPing, 0} }
 
 // envelope is a server frame. Frames that name no record have neither id nor time.
-type envelope struct {
-	Type string     `json:"type"`
-	ID   string     `json:"id,omitempty"`
-	Time *time.Time `json:"time,omitempty"`
-	Data any        `json:"data,omitempty"`
-}
+type envelope = payload.Frame[any]
 
 func encode(e envelope) (*Frame, error) {
 	body, err := json.Marshal(e)
@@ -102,19 +98,10 @@ func plain(kind string, data any) *Frame {
 	return f
 }
 
-type userData struct {
-	User json.RawMessage `json:"user"`
-}
-
 // Ready returns the first frame of a connection. An error is that the user object
 // is no JSON.
 func Ready(who json.RawMessage, resumed bool, cursor string, heartbeat time.Duration) (*Frame, error) {
-	return encode(envelope{Type: TypeReady, Data: struct {
-		User      json.RawMessage `json:"user"`
-		Resumed   bool            `json:"resumed"`
-		Cursor    string          `json:"cursor"`
-		Heartbeat int64           `json:"heartbeat_seconds"`
-	}{who, resumed, cursor, int64(heartbeat / time.Second)}})
+	return encode(envelope{Type: TypeReady, Data: payload.Ready{User: who, Resumed: resumed, Cursor: cursor, Heartbeat: int64(heartbeat / time.Second)}})
 }
 
 // RecordRef names the record that a frame tells of.
@@ -145,7 +132,7 @@ type recordID struct {
 // About returns a frame that shows a user: one of follower.added,
 // follower.removed, following.added, following.removed and profile.updated.
 func About(kind string, r RecordRef, who json.RawMessage) (*Frame, error) {
-	return r.encode(kind, userData{who})
+	return r.encode(kind, payload.About{User: who})
 }
 
 // Activity returns a frame that tells what somebody did.
@@ -155,49 +142,33 @@ func Activity(r RecordRef, a wire.Activity) (*Frame, error) {
 
 // ActivityDeleted returns a frame that takes an activity back.
 func ActivityDeleted(r RecordRef, eventID string) (*Frame, error) {
-	return r.encode(TypeActivityDeleted, struct {
-		UID     string `json:"uid"`
-		EventID string `json:"event_id"`
-	}{r.UID.String(), eventID})
+	return r.encode(TypeActivityDeleted, payload.ActivityDeleted{UID: r.UID.String(), EventID: eventID})
 }
 
 // Counters returns a frame with the newest counters of a user.
 func Counters(username string, followers, following int64) *Frame {
-	return plain(TypeCounters, struct {
-		Username  string `json:"username"`
-		Followers int64  `json:"followers"`
-		Following int64  `json:"following"`
-	}{username, followers, following})
+	return plain(TypeCounters, payload.Counters{Username: username, Followers: followers, Following: following})
 }
 
 // CursorFrame returns a frame with a cursor.
 func CursorFrame(cursor string) *Frame {
-	return plain(TypeCursor, struct {
-		Cursor string `json:"cursor"`
-	}{cursor})
+	return plain(TypeCursor, payload.Cursor{Cursor: cursor})
 }
 
 // AuthExpiring returns a frame that says how long the token is good.
 func AuthExpiring(left time.Duration) *Frame {
-	return plain(TypeAuthExpiring, struct {
-		Seconds int64 `json:"seconds"`
-	}{int64(left / time.Second)})
+	return plain(TypeAuthExpiring, payload.Expiring{Seconds: int64(left / time.Second)})
 }
 
 // Gap returns a frame that says since when frames are missing. An error is a time
 // outside the years of four digits.
 func Gap(since time.Time) (*Frame, error) {
-	return encode(envelope{Type: TypeGap, Data: struct {
-		Since time.Time `json:"since"`
-	}{since.UTC()}})
+	return encode(envelope{Type: TypeGap, Data: payload.Gap{Since: since.UTC()}})
 }
 
 // ErrorFrame returns a frame that refuses something.
 func ErrorFrame(code, message string) *Frame {
-	return plain(TypeError, struct {
-		Code    string `json:"code"`
-		Message string `json:"message"`
-	}{code, message})
+	return plain(TypeError, payload.Refusal{Code: code, Message: message})
 }
 
 // Pong returns the answer to a client's ping frame.

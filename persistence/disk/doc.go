@@ -4,7 +4,6 @@
 //   - store.go: Config, Store; looking at what is there, opening, deleting.
 //   - put.go: taking an upload.
 //   - sign.go: the URLs that authorise an upload.
-//   - photo.go: telling what bytes are.
 //
 // Invariants:
 //

@@ -11,6 +11,7 @@ import (
 	"syscall"
 
 	"kith/persistence"
+	"kith/persistence/photo"
 )
 
 // Put implements persistence.HostedBlobs. Of one path it takes one upload at a
@@ -100,7 +101,7 @@ func (s *Store) fill(ctx context.Context, f *os.File, contentType string, body i
 	if size > persistence.MaxPhotoBytes {
 		return persistence.BlobInfo{}, persistence.ErrTooLarge
 	}
-	if !isPhoto(f, size, contentType) {
+	if photo.Kind(f, size) != contentType {
 		return persistence.BlobInfo{}, persistence.ErrNotPhoto
 	}
 	if err := f.Sync(); err != nil {

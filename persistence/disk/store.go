@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"kith/persistence"
+	"kith/persistence/photo"
 )
 
 // Config is what a Store needs.
@@ -138,14 +139,14 @@ func (s *Store) Open(_ context.Context, name string) (*persistence.Blob, error) 
 	if !info.Mode().IsRegular() {
 		return nil, errors.Join(fmt.Errorf("disk: open %s: %w", name, persistence.ErrNotFound), f.Close())
 	}
-	head := make([]byte, magicBytes)
+	head := make([]byte, photo.MagicBytes)
 	n, err := f.ReadAt(head, 0)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, errors.Join(fmt.Errorf("disk: read: %w", err), f.Close())
 	}
 	return &persistence.Blob{
 		ReadSeekCloser: f,
-		BlobInfo:       persistence.BlobInfo{Size: info.Size(), ContentType: magic(head[:n]), ModTime: info.ModTime().UTC()},
+		BlobInfo:       persistence.BlobInfo{Size: info.Size(), ContentType: photo.Magic(head[:n]), ModTime: info.ModTime().UTC()},
 	}, nil
 }
 

@@ -10,6 +10,7 @@
 //     contracts.
 //   - feed_world.go: a world for measuring feeds.
 //   - cards.go: RunCards, for caches of cards.
+//   - blobs.go: RunBlobs, for stores of uploaded files.
 //
 // The suites see an engine only through its contracts, except that Store.Break
 // plants damage that no caller can.

@@ -39,11 +39,12 @@ func topics(bytes int64) []streams.Topic {
 		}}
 	}
 	return []streams.Topic{
-		topic(streams.TopicActivity, "delete", 7),
+		topic(streams.TopicActivity, "delete", 6),
 		topic(streams.TopicGraph, "delete", 3),
 		topic(streams.TopicUsers, "delete", 1),
 		topic(streams.TopicLatestUsers, "compact", 4),
 		topic(streams.TopicContent, "delete", 1),
+		topic(streams.TopicDeadLetter, "delete", 1),
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"kith/actors/user"
+	"kith/wire/payload"
 )
 
 // maxValue bounds a record; a change is far smaller.
@@ -24,12 +25,7 @@ var errEmpty = errors.New("content: neither streams nor videos are there")
 // parse reads the value of a record: {id, uid, streams, videos}, of which one of
 // the numbers may be missing. Unknown fields are ignored.
 func parse(value []byte) (change, error) {
-	var in struct {
-		ID      string `json:"id"`
-		UID     string `json:"uid"`
-		Streams *int64 `json:"streams"`
-		Videos  *int64 `json:"videos"`
-	}
+	var in payload.ContentChanged
 	switch {
 	case len(value) > maxValue:
 		return change{}, fmt.Errorf("content: %d bytes are too many", len(value))

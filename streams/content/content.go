@@ -26,6 +26,11 @@ const (
 	maxCalls    = 64
 	callTimeout = 30 * time.Second
 	askTimeout  = 10 * time.Second
+	// sessionTimeout is how long the partitions of a node that was killed wait for
+	// another; also for the same, started again.
+	sessionTimeout = 10 * time.Second
+	// metadataAge is how soon it is asked again where a topic is.
+	metadataAge = 250 * time.Millisecond
 	// maxPartitionBytes bounds what the client buffers of a partition.
 	maxPartitionBytes = 1 << 20
 )
@@ -77,13 +82,26 @@ func New(cfg Config) (*Consumer, error) {
 // group that is new begins at the start of the topic.
 func (c *Consumer) options() []kgo.Opt {
 	return append([]kgo.Opt{
-		kgo.ClientID("kith-content"),
 		kgo.ConsumerGroup(Group),
+		kgo.SessionTimeout(sessionTimeout),
 		kgo.ConsumeTopics(streams.TopicContent),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
 		kgo.DisableAutoCommit(),
 		kgo.BlockRebalanceOnPoll(), // a batch is finished by who began it
 		kgo.FetchMaxPartitionBytes(maxPartitionBytes),
+	}, c.producing()...)
+}
+
+// producing are the options of who writes dead letters. A client that is
+// idempotent would wait for ever to learn what became of one; twice is fine.
+func (c *Consumer) producing() []kgo.Opt {
+	return append([]kgo.Opt{
+		kgo.ClientID("kith-content"),
+		kgo.DisableIdempotentWrite(),
+		kgo.RequiredAcks(kgo.AllISRAcks()),
+		kgo.RecordDeliveryTimeout(letterTimeout),
+		kgo.ProducerLinger(0),
+		kgo.MetadataMinAge(metadataAge), // a topic that was just made has no leader yet
 	}, c.cfg.Client...)
 }
 
@@ -109,7 +127,7 @@ func (c *Consumer) Run(ctx context.Context) error {
 func (c *Consumer) consume(ctx context.Context, client *kgo.Client, backoff *streams.Backoff) {
 	for ctx.Err() == nil {
 		fetches := client.PollRecords(ctx, maxBatch)
-		if records := fetches.Records(); len(records) > 0 && c.count(ctx, records) {
+		if records := fetches.Records(); len(records) > 0 && c.count(ctx, client, records) {
 			c.commit(ctx, client, records)
 		}
 		client.AllowRebalance()
@@ -157,18 +175,26 @@ func (c *Consumer) commit(ctx context.Context, client *kgo.Client, records []*kg
 	}
 }
 
+// reported is a record that can be read.
+type reported struct {
+	record *kgo.Record
+	change change
+}
+
 // count counts the changes of records, users beside each other, one user's one
-// after another, and reports whether all are through.
-func (c *Consumer) count(ctx context.Context, records []*kgo.Record) bool {
-	changes := make(map[user.UID][]user.CountContent)
+// after another, and reports whether all are through: counted, or dead letters.
+func (c *Consumer) count(ctx context.Context, client *kgo.Client, records []*kgo.Record) bool {
+	var dead letters
+	changes := make(map[user.UID][]reported)
 	for _, r := range records {
 		parsed, err := parse(r.Value)
 		if err != nil {
 			c.metrics.records.WithLabelValues(resultBad).Inc()
 			c.cfg.Logger.Warn("a reported change cannot be read and is passed by", "partition", r.Partition, "offset", r.Offset)
+			dead.add(r, resultBad, err)
 			continue
 		}
-		changes[parsed.uid] = append(changes[parsed.uid], parsed.command)
+		changes[parsed.uid] = append(changes[parsed.uid], reported{r, parsed})
 	}
 	var running sync.WaitGroup
 	free := make(chan struct{}, maxCalls)
@@ -176,14 +202,17 @@ func (c *Consumer) count(ctx context.Context, records []*kgo.Record) bool {
 		free <- struct{}{}
 		running.Go(func() {
 			defer func() { <-free }()
-			c.countUser(ctx, uid, list)
+			c.countUser(ctx, uid, list, &dead)
 		})
 	}
 	running.Wait()
+	if ctx.Err() == nil {
+		c.bury(ctx, client, dead.records)
+	}
 	return ctx.Err() == nil
 }
 
-func (c *Consumer) countUser(ctx context.Context, uid user.UID, list []user.CountContent) {
+func (c *Consumer) countUser(ctx context.Context, uid user.UID, list []reported, dead *letters) {
 	var id user.ID
 	known := c.insist(ctx, func(ctx context.Context) error {
 		account, err := c.cfg.Directory.ByUID(ctx, uid)
@@ -192,25 +221,26 @@ func (c *Consumer) countUser(ctx context.Context, uid user.UID, list []user.Coun
 		}
 		return err //nolint:wrapcheck // insist says what failed
 	})
-	if known != nil {
-		c.metrics.records.WithLabelValues(resultUnknown).Add(float64(len(list)))
-		return
-	}
-	for _, command := range list {
+	for _, r := range list {
 		var result usergrain.Result
-		err := c.insist(ctx, func(ctx context.Context) (err error) {
-			result, err = c.cfg.Grains.Do(ctx, id, command)
-			return err //nolint:wrapcheck // insist says what failed
-		})
+		err := known
+		if err == nil {
+			err = c.insist(ctx, func(ctx context.Context) (err error) {
+				result, err = c.cfg.Grains.Do(ctx, id, r.change.command)
+				return err //nolint:wrapcheck // insist says what failed
+			})
+		}
 		switch {
 		case ctx.Err() != nil:
 			return
 		case errors.Is(err, usergrain.ErrBroken):
 			c.metrics.records.WithLabelValues(resultFailed).Inc()
-			c.cfg.Logger.Error("a reported change is lost: its user cannot be loaded; run kith verify",
-				"user_id", id, "streams", command.Streams, "videos", command.Videos, "error", err)
+			c.cfg.Logger.Error("a reported change is not counted: its user cannot be loaded; run kith verify",
+				"user_id", id, "streams", r.change.command.Streams, "videos", r.change.command.Videos, "error", err)
+			dead.add(r.record, resultFailed, err)
 		case err != nil:
 			c.metrics.records.WithLabelValues(resultUnknown).Inc()
+			dead.add(r.record, resultUnknown, err)
 		case result.Changed:
 			c.metrics.records.WithLabelValues(resultCounted).Inc()
 		default:

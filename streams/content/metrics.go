@@ -11,9 +11,16 @@ const (
 	resultFailed   = "failed"
 )
 
+// What becomes of a dead letter.
+const (
+	letterWritten = "written"
+	letterLost    = "lost"
+)
+
 type metrics struct {
 	records  *prometheus.CounterVec
 	failures prometheus.Counter
+	letters  *prometheus.CounterVec
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -24,9 +31,12 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		failures: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "kith_content_failures_total", Help: "Reads, calls and commits that failed and are made again.",
 		}),
+		letters: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "kith_content_dead_letters_total", Help: "Reported changes that cannot be used, by what became of their dead letter: written, lost (Kafka did not take it).",
+		}, []string{"result"}),
 	}
 	if reg != nil {
-		reg.MustRegister(m.records, m.failures)
+		reg.MustRegister(m.records, m.failures, m.letters)
 	}
 	return m
 }

@@ -21,6 +21,7 @@ import (
 	"kith/streams"
 	"kith/streams/publish"
 	"kith/streams/publish/publishtest"
+	"kith/test/services"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -34,6 +35,22 @@ func kafka(t *testing.T, opts ...kfake.Opt) *kfake.Cluster {
 	}
 	t.Cleanup(c.Close)
 	return c
+}
+
+// onBoth runs a test with the Kafka of this process, and with a real one where there
+// is one.
+func onBoth(t *testing.T, test func(t *testing.T, w *publishtest.World, addr string)) {
+	t.Helper()
+	for name, start := range map[string]func(t *testing.T) string{
+		"embedded": func(t *testing.T) string { t.Helper(); return kafka(t).ListenAddrs()[0] },
+		"real":     func(t *testing.T) string { t.Helper(); return services.Kafka(t) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			addr := start(t)
+			test(t, publishtest.NewWorld(t), addr)
+		})
+	}
 }
 
 func config(w *publishtest.World, addr string) publish.Config {
@@ -86,96 +103,99 @@ func checkOrder(t *testing.T, records []*kgo.Record) (distinct int) {
 
 func TestWhatIsCommittedIsPublishedInOrder(t *testing.T) {
 	t.Parallel()
-	w := publishtest.NewWorld(t)
-	addr := kafka(t).ListenAddrs()[0]
-	w.Register(1, 20)
-	start(w, config(w, addr))
-	for i := range 30 {
-		commands := make(map[user.ID][]user.Command)
-		for id := range user.ID(20) {
-			commands[id+1] = []user.Command{view(fmt.Sprint("a", i), 1), view(fmt.Sprint("b", i), 2)}
+	onBoth(t, func(t *testing.T, w *publishtest.World, addr string) {
+		t.Helper()
+		w.Register(1, 20)
+		start(w, config(w, addr))
+		for i := range 30 {
+			commands := make(map[user.ID][]user.Command)
+			for id := range user.ID(20) {
+				commands[id+1] = []user.Command{view(fmt.Sprint("a", i), 1), view(fmt.Sprint("b", i), 2)}
+			}
+			w.DoAll(commands)
 		}
-		w.DoAll(commands)
-	}
-	records := publishtest.Consume(t, addr, streams.TopicActivity).Await(20 * 30 * 2)
-	if n := checkOrder(t, records); n != 20*30*2 || len(records) != n {
-		t.Errorf("%d records, %d of them different, want %d", len(records), n, 20*30*2)
-	}
+		records := publishtest.Consume(t, addr, streams.TopicActivity).Await(20 * 30 * 2)
+		if n := checkOrder(t, records); n != 20*30*2 || len(records) != n {
+			t.Errorf("%d records, %d of them different, want %d", len(records), n, 20*30*2)
+		}
+	})
 }
 
 func TestEveryPublicTypeIsPublished(t *testing.T) {
 	t.Parallel()
-	w := publishtest.NewWorld(t)
-	addr := kafka(t).ListenAddrs()[0]
-	at, name, closed := publishtest.Time(), "New", false
-	w.Register(1, 3)
-	w.Do(1, user.Follow{Target: 2, At: at}, user.Follow{Target: 3, At: at}, user.Unfollow{Target: 2, At: at},
-		user.FollowCrew{Crew: 7, At: at}, user.UnfollowCrew{Crew: 7, At: at}, user.FollowStudio{Studio: 8, At: at}, user.UnfollowStudio{Studio: 8, At: at},
-		user.AddFollower{Source: 2, Lane: 2, Pos: 9, At: at}, // not published
-		view("e", 5), user.UpdateProfile{Name: &name, At: at}, user.SetPrivacy{Profile: &closed, At: at})
-	w.Do(3, user.Delete{At: at})
-	w.Do(1, user.DeleteActivity{EventID: "e", At: at})
-	start(w, config(w, addr))
+	onBoth(t, func(t *testing.T, w *publishtest.World, addr string) {
+		t.Helper()
+		at, name, closed := publishtest.Time(), "New", false
+		w.Register(1, 3)
+		w.Do(1, user.Follow{Target: 2, At: at}, user.Follow{Target: 3, At: at}, user.Unfollow{Target: 2, At: at},
+			user.FollowCrew{Crew: 7, At: at}, user.UnfollowCrew{Crew: 7, At: at}, user.FollowStudio{Studio: 8, At: at}, user.UnfollowStudio{Studio: 8, At: at},
+			user.AddFollower{Source: 2, Lane: 2, Pos: 9, At: at}, // not published
+			view("e", 5), user.UpdateProfile{Name: &name, At: at}, user.SetPrivacy{Profile: &closed, At: at})
+		w.Do(3, user.Delete{At: at})
+		w.Do(1, user.DeleteActivity{EventID: "e", At: at})
+		start(w, config(w, addr))
 
-	u := func(id user.ID) string { return publishtest.UID(id).String() }
-	consumer := publishtest.Consume(t, addr, streams.TopicActivity, streams.TopicGraph, streams.TopicUsers, streams.TopicLatestUsers)
-	got := make(map[string][]string)
-	for _, r := range consumer.Await(3 + 3 + 2 + 2 + 1 + 1 + 7 + 2) {
-		got[r.Topic+" "+string(r.Key)] = append(got[r.Topic+" "+string(r.Key)], publishtest.Header(r, "ce_type")+" "+string(r.Value))
-	}
-	user1 := `{"user":{"id":1,"uid":"` + u(1) + `","username":"u1","name":"New","role":"user","profile_picture":"","followers":1,"following":1,` +
-		`"total_streams":0,"total_videos":0,"created_at":"2024-01-15T10:30:00Z","updated_at":"` + w.States[1].UpdatedAt.Format(time.RFC3339Nano) + `"},` +
-		`"privacy":{"profile_public":false,"watch_history_public":false,"show_ratings_public":true}}`
-	gone := `{"user":{"id":3,"uid":"` + u(3) + `","username":"u3","name":"","role":"user","profile_picture":"","followers":0,"following":0,` +
-		`"total_streams":0,"total_videos":0,"created_at":"2024-01-15T10:30:00Z","updated_at":"2024-01-15T10:30:00Z"},` +
-		`"privacy":{"profile_public":false,"watch_history_public":false,"show_ratings_public":false}}`
-	for key, want := range map[string][]string{
-		streams.TopicGraph + " " + u(1): {
-			`followed {"uid":"` + u(1) + `","target_uid":"` + u(2) + `"}`,
-			`followed {"uid":"` + u(1) + `","target_uid":"` + u(3) + `"}`, // who is gone since
-			`unfollowed {"uid":"` + u(1) + `","target_uid":"` + u(2) + `"}`,
-			`crew_followed {"uid":"` + u(1) + `","crew_member_id":7}`,
-			`crew_unfollowed {"uid":"` + u(1) + `","crew_member_id":7}`,
-			`studio_followed {"uid":"` + u(1) + `","studio_id":8}`,
-			`studio_unfollowed {"uid":"` + u(1) + `","studio_id":8}`,
-		},
-		streams.TopicActivity + " " + u(1): {
-			`activity.recorded {"uid":"` + u(1) + `","event_id":"e"}`, // deleted before it was published
-			`activity.deleted {"uid":"` + u(1) + `","event_id":"e"}`,
-		},
-		streams.TopicUsers + " " + u(1):       {"user.registered " + user1, "user.updated " + user1, "user.updated " + user1},
-		streams.TopicLatestUsers + " " + u(1): {"user.registered " + user1, "user.updated " + user1, "user.updated " + user1},
-		streams.TopicUsers + " " + u(3):       {"user.registered " + gone, `user.deleted {"uid":"` + u(3) + `","username":"u3"}`},
-		streams.TopicLatestUsers + " " + u(3): {"user.registered ", "user.deleted "},
-	} {
-		if !slices.Equal(got[key], want) {
-			t.Errorf("%s:\n%s\nwant\n%s", key, strings.Join(got[key], "\n"), strings.Join(want, "\n"))
+		u := func(id user.ID) string { return publishtest.UID(id).String() }
+		consumer := publishtest.Consume(t, addr, streams.TopicActivity, streams.TopicGraph, streams.TopicUsers, streams.TopicLatestUsers)
+		got := make(map[string][]string)
+		for _, r := range consumer.Await(3 + 3 + 2 + 2 + 1 + 1 + 7 + 2) {
+			got[r.Topic+" "+string(r.Key)] = append(got[r.Topic+" "+string(r.Key)], publishtest.Header(r, "ce_type")+" "+string(r.Value))
 		}
-	}
+		user1 := `{"user":{"id":1,"uid":"` + u(1) + `","username":"u1","name":"New","role":"user","profile_picture":"","followers":1,"following":1,` +
+			`"total_streams":0,"total_videos":0,"created_at":"2024-01-15T10:30:00Z","updated_at":"` + w.States[1].UpdatedAt.Format(time.RFC3339Nano) + `"},` +
+			`"privacy":{"profile_public":false,"watch_history_public":false,"show_ratings_public":true}}`
+		gone := `{"user":{"id":3,"uid":"` + u(3) + `","username":"u3","name":"","role":"user","profile_picture":"","followers":0,"following":0,` +
+			`"total_streams":0,"total_videos":0,"created_at":"2024-01-15T10:30:00Z","updated_at":"2024-01-15T10:30:00Z"},` +
+			`"privacy":{"profile_public":false,"watch_history_public":false,"show_ratings_public":false}}`
+		for key, want := range map[string][]string{
+			streams.TopicGraph + " " + u(1): {
+				`followed {"uid":"` + u(1) + `","target_uid":"` + u(2) + `"}`,
+				`followed {"uid":"` + u(1) + `","target_uid":"` + u(3) + `"}`, // who is gone since
+				`unfollowed {"uid":"` + u(1) + `","target_uid":"` + u(2) + `"}`,
+				`crew_followed {"uid":"` + u(1) + `","crew_member_id":7}`,
+				`crew_unfollowed {"uid":"` + u(1) + `","crew_member_id":7}`,
+				`studio_followed {"uid":"` + u(1) + `","studio_id":8}`,
+				`studio_unfollowed {"uid":"` + u(1) + `","studio_id":8}`,
+			},
+			streams.TopicActivity + " " + u(1): {
+				`activity.recorded {"uid":"` + u(1) + `","event_id":"e"}`, // deleted before it was published
+				`activity.deleted {"uid":"` + u(1) + `","event_id":"e"}`,
+			},
+			streams.TopicUsers + " " + u(1):       {"user.registered " + user1, "user.updated " + user1, "user.updated " + user1},
+			streams.TopicLatestUsers + " " + u(1): {"user.registered " + user1, "user.updated " + user1, "user.updated " + user1},
+			streams.TopicUsers + " " + u(3):       {"user.registered " + gone, `user.deleted {"uid":"` + u(3) + `","username":"u3"}`},
+			streams.TopicLatestUsers + " " + u(3): {"user.registered ", "user.deleted "},
+		} {
+			if !slices.Equal(got[key], want) {
+				t.Errorf("%s:\n%s\nwant\n%s", key, strings.Join(got[key], "\n"), strings.Join(want, "\n"))
+			}
+		}
+	})
 }
 
 func TestHeadersAreThoseOfCloudEvents(t *testing.T) {
 	t.Parallel()
-	w := publishtest.NewWorld(t)
-	addr := kafka(t).ListenAddrs()[0]
-	w.Register(1, 1)
-	start(w, config(w, addr))
-	uid := publishtest.UID(1).String()
-	r := publishtest.Consume(t, addr, streams.TopicUsers).Await(1)[0]
-	want := []string{
-		"ce_specversion=1.0", "ce_id=" + uid + "/1", "ce_type=user.registered", "ce_time=2024-01-15T10:30:00Z",
-		"ce_source=kith", "ce_subject=" + uid, "content-type=application/json",
-	}
-	var got []string
-	for _, h := range r.Headers {
-		got = append(got, h.Key+"="+string(h.Value))
-	}
-	if !slices.Equal(got, want) || string(r.Key) != uid {
-		t.Errorf("key %s, headers %v, want %v", r.Key, got, want)
-	}
-	if age := time.Since(r.Timestamp); age > time.Hour {
-		t.Errorf("the record is %v old for the retention, want the time of publishing", age)
-	}
+	onBoth(t, func(t *testing.T, w *publishtest.World, addr string) {
+		t.Helper()
+		w.Register(1, 1)
+		start(w, config(w, addr))
+		uid := publishtest.UID(1).String()
+		r := publishtest.Consume(t, addr, streams.TopicUsers).Await(1)[0]
+		want := []string{
+			"ce_specversion=1.0", "ce_id=" + uid + "/1", "ce_type=user.registered", "ce_time=2024-01-15T10:30:00Z",
+			"ce_source=kith", "ce_subject=" + uid, "content-type=application/json",
+		}
+		var got []string
+		for _, h := range r.Headers {
+			got = append(got, h.Key+"="+string(h.Value))
+		}
+		if !slices.Equal(got, want) || string(r.Key) != uid {
+			t.Errorf("key %s, headers %v, want %v", r.Key, got, want)
+		}
+		if age := time.Since(r.Timestamp); age > time.Hour {
+			t.Errorf("the record is %v old for the retention, want the time of publishing", age)
+		}
+	})
 }
 
 // mark waits until the saved mark of a lane is pos.
@@ -202,49 +222,51 @@ func mark(w *publishtest.World, lane uint8, pos uint64) {
 
 func TestWhatWasAcknowledgedIsNotPublishedAgain(t *testing.T) {
 	t.Parallel()
-	w := publishtest.NewWorld(t)
-	addr := kafka(t).ListenAddrs()[0]
-	w.Register(1, 1)
-	w.Do(1, view("a", 1))
-	_, stop := start(w, config(w, addr))
-	mark(w, 1, 2)
-	stop()
-	w.Restart()
-	start(w, config(w, addr))
-	w.Do(1, view("b", 1))
-	records := publishtest.Consume(t, addr, streams.TopicActivity).Await(2)
-	if n := checkOrder(t, records); n != 2 || len(records) != 2 {
-		t.Errorf("%d records, %d different, want 2", len(records), n)
-	}
+	onBoth(t, func(t *testing.T, w *publishtest.World, addr string) {
+		t.Helper()
+		w.Register(1, 1)
+		w.Do(1, view("a", 1))
+		_, stop := start(w, config(w, addr))
+		mark(w, 1, 2)
+		stop()
+		w.Restart()
+		start(w, config(w, addr))
+		w.Do(1, view("b", 1))
+		records := publishtest.Consume(t, addr, streams.TopicActivity).Await(2)
+		if n := checkOrder(t, records); n != 2 || len(records) != 2 {
+			t.Errorf("%d records, %d different, want 2", len(records), n)
+		}
+	})
 }
 
 func TestACrashBetweenAcknowledgementAndMarkPublishesAgain(t *testing.T) {
 	t.Parallel()
-	w := publishtest.NewWorld(t)
-	addr := kafka(t).ListenAddrs()[0]
-	w.Register(1, 1)
-	w.Do(1, view("a", 1), view("b", 1))
-	cfg := config(w, addr)
-	cut := &lostMarks{ends: make(chan struct{})}
-	cfg.Ends = cut // never keeps what was acknowledged, so that no mark moves
-	_, stop := start(w, cfg)
-	<-cut.ends
-	stop()
-	marks, err := w.DB.Marks(t.Context(), persistence.TailPublish)
-	if err != nil || marks != [persistence.LaneCount]uint64{} {
-		t.Fatalf("marks %v (%v), want none", marks, err)
-	}
-	w.Restart()
-	start(w, config(w, addr))
-	mark(w, 1, 3)
-	w.Do(1, view("c", 1))
-	consumer := publishtest.Consume(t, addr, streams.TopicActivity)
-	records := consumer.Until(func(all []*kgo.Record) bool {
-		return len(all) > 0 && strings.Contains(string(all[len(all)-1].Value), `"c"`)
+	onBoth(t, func(t *testing.T, w *publishtest.World, addr string) {
+		t.Helper()
+		w.Register(1, 1)
+		w.Do(1, view("a", 1), view("b", 1))
+		cfg := config(w, addr)
+		cut := &lostMarks{ends: make(chan struct{})}
+		cfg.Ends = cut // never keeps what was acknowledged, so that no mark moves
+		_, stop := start(w, cfg)
+		<-cut.ends
+		stop()
+		marks, err := w.DB.Marks(t.Context(), persistence.TailPublish)
+		if err != nil || marks != [persistence.LaneCount]uint64{} {
+			t.Fatalf("marks %v (%v), want none", marks, err)
+		}
+		w.Restart()
+		start(w, config(w, addr))
+		mark(w, 1, 3)
+		w.Do(1, view("c", 1))
+		consumer := publishtest.Consume(t, addr, streams.TopicActivity)
+		records := consumer.Until(func(all []*kgo.Record) bool {
+			return len(all) > 0 && strings.Contains(string(all[len(all)-1].Value), `"c"`)
+		})
+		if n := checkOrder(t, records); n != 3 || len(records) < 5 {
+			t.Errorf("%d records, %d different, want 3 different and 2 of them twice", len(records), n)
+		}
 	})
-	if n := checkOrder(t, records); n != 3 || len(records) < 5 {
-		t.Errorf("%d records, %d different, want 3 different and 2 of them twice", len(records), n)
-	}
 }
 
 // lostMarks is a keeper of end offsets that fails.
@@ -323,20 +345,20 @@ func TestKafkaAwayDelaysThisTailAlone(t *testing.T) {
 
 func TestATopicThatIsDeletedIsMadeAgain(t *testing.T) {
 	t.Parallel()
-	w := publishtest.NewWorld(t)
-	cluster := kafka(t)
-	addr := cluster.ListenAddrs()[0]
-	w.Register(1, 1)
-	w.Do(1, view("a", 1))
-	start(w, config(w, addr))
-	mark(w, 1, 2)
-	deleteTopic(t, addr, streams.TopicActivity)
-	w.Do(1, view("b", 1))
-	mark(w, 1, 3)
-	records := publishtest.Consume(t, addr, streams.TopicActivity).Await(1)
-	if !strings.Contains(string(records[0].Value), `"b"`) {
-		t.Errorf("published %s, want b", records[0].Value)
-	}
+	onBoth(t, func(t *testing.T, w *publishtest.World, addr string) {
+		t.Helper()
+		w.Register(1, 1)
+		w.Do(1, view("a", 1))
+		start(w, config(w, addr))
+		mark(w, 1, 2)
+		deleteTopic(t, addr, streams.TopicActivity)
+		w.Do(1, view("b", 1))
+		mark(w, 1, 3)
+		records := publishtest.Consume(t, addr, streams.TopicActivity).Await(1)
+		if !strings.Contains(string(records[0].Value), `"b"`) {
+			t.Errorf("published %s, want b", records[0].Value)
+		}
+	})
 }
 
 func deleteTopic(t *testing.T, addr, topic string) {

@@ -156,7 +156,7 @@ func leaveOut(tb testing.TB, k server.Kind) {
 }
 
 func advice(k server.Kind) string {
-	variable := map[server.Kind]string{server.KindPostgres: DatabaseVariable, server.KindRedis: RedisVariable}[k]
+	variable := map[server.Kind]string{server.KindPostgres: DatabaseVariable, server.KindRedis: RedisVariable, server.KindKafka: KafkaVariable}[k]
 	if variable == "" {
 		return "`make services` gets it"
 	}

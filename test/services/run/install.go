@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"strings"
 
 	"kith/test/services/server"
@@ -15,9 +16,20 @@ import (
 
 // advice says what to type to get servers.
 func advice(kinds []server.Kind) string {
+	var lines []string
+	if slices.Contains(kinds, server.KindS3) {
+		lines = append(lines, "go "+strings.Join(build, " "))
+	}
+	if kinds = packaged(kinds); len(kinds) > 0 {
+		lines = append(lines, packageAdvice(kinds))
+	}
+	return strings.Join(lines, "; ")
+}
+
+func packageAdvice(kinds []server.Kind) string {
 	if runtime.GOOS == "darwin" {
 		brew := map[server.Kind]string{
-			server.KindPostgres: "postgresql@17", server.KindRedis: "redis", server.KindPgBouncer: "pgbouncer",
+			server.KindPostgres: "postgresql@17", server.KindRedis: "redis", server.KindPgBouncer: "pgbouncer", server.KindKafka: "maven",
 			server.KindChromium: "chromium", server.KindNode: "node", server.KindPython: "python",
 		}
 		var formulas []string
@@ -37,13 +49,48 @@ func packages(kinds []server.Kind) []string {
 	return packages
 }
 
+// packaged returns the kinds that are packages.
+func packaged(kinds []server.Kind) []server.Kind {
+	return slices.DeleteFunc(slices.Clone(kinds), func(k server.Kind) bool { return k.Package() == "" })
+}
+
+// build are the arguments of go that build the S3 server, in the root of the
+// repository. It is in no package.
+var build = []string{"build", "-modfile=" + server.S3Modfile, "-trimpath", "-o", "bin/", server.S3Package} //nolint:gochecknoglobals // a constant list
+
+// install gets servers: packages, and what is built.
+func install(ctx context.Context, kinds []server.Kind, out io.Writer) error {
+	var errs []error
+	if slices.Contains(kinds, server.KindS3) {
+		errs = append(errs, buildS3(ctx, out))
+	}
+	if kinds = packaged(kinds); len(kinds) > 0 {
+		errs = append(errs, installPackages(ctx, kinds, out))
+	}
+	return errors.Join(errs...)
+}
+
+// buildS3 takes minutes, the first time.
+func buildS3(ctx context.Context, out io.Writer) error {
+	root, err := server.Root()
+	if err != nil {
+		return err //nolint:wrapcheck // says all
+	}
+	cmd := exec.CommandContext(ctx, "go", build...) //nolint:gosec // a constant list
+	cmd.Dir, cmd.Stdout, cmd.Stderr = root, out, out
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("build %s: %w", server.S3Package, err)
+	}
+	return nil
+}
+
 // policy tells Debian whether a service may be started when it is installed; see
 // invoke-rc.d(8).
 const policy = "/usr/sbin/policy-rc.d"
 
-// install installs servers with the package manager. None of them is started:
+// installPackages installs servers with the package manager. None of them is started:
 // tests start their own.
-func install(ctx context.Context, kinds []server.Kind, out io.Writer) (err error) {
+func installPackages(ctx context.Context, kinds []server.Kind, out io.Writer) (err error) {
 	apt, err := exec.LookPath("apt-get")
 	if err != nil || os.Geteuid() != 0 {
 		return errors.New("only root on Debian and its kin can install packages here")

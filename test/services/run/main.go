@@ -22,7 +22,7 @@ import (
 )
 
 const usage = `Runs a command, such as go test, with the real servers that the tests use:
-Postgres, Redis, pgbouncer; and looks for what else they run: Chromium, Node, Python.
+Postgres, Redis, pgbouncer, S3; and looks for what else they run: Chromium, Node, Python.
 
   go run ./test/services/run [-install] [-require] -- go test ./...
   go run ./test/services/run [-install]
@@ -39,7 +39,9 @@ servers run until ctrl-C: for single tests, for psql, or for
 
   kith serve --database-url "$KITH_TEST_DATABASE_URL" --redis-url "$KITH_TEST_REDIS_URL"
 
-Tests also start servers of their own, to stop and kill them. Tests that need what
+Tests also start servers of their own, to stop and kill them, and each Kafka that
+they use, unless KITH_TEST_KAFKA_BROKERS (host:port,…) names one: its topics whose
+names begin with kith. are deleted. Tests that need what
 is not installed are left out, and the last lines say which; with -require they
 fail.
 
@@ -72,7 +74,7 @@ type runner struct {
 func (r *runner) main(ctx context.Context, args []string) int {
 	flags := flag.NewFlagSet("run", flag.ContinueOnError)
 	flags.SetOutput(r.stderr)
-	mayInstall := flags.Bool("install", false, "install what is missing: with apt-get, as root on Debian and its kin")
+	mayInstall := flags.Bool("install", false, "install what is missing: with apt-get, as root on Debian and its kin; the S3 server is built into bin, which takes minutes")
 	flags.BoolVar(&r.require, "require", false, "fail when something is missing")
 	flags.Usage = func() {
 		fmt.Fprintf(r.stderr, "%s", usage)

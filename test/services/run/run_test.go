@@ -91,7 +91,7 @@ func TestWhatIsLeftOutIsSaidLast(t *testing.T) {
 
 func TestRequiredServersThatAreMissingFailBeforeAnythingRuns(t *testing.T) {
 	t.Parallel()
-	r, o := fixture(server.KindPostgres, server.KindChromium, server.KindNode, server.KindPython)
+	r, o := fixture(server.KindPostgres, server.KindKafka, server.KindS3, server.KindChromium, server.KindNode, server.KindPython)
 	code := r.main(t.Context(), []string{"-require", "-install", "--", "sh", "-c", "echo it ran"})
 	if code == 0 || strings.Contains(o.String(), "it ran") {
 		t.Errorf("exit code %d:\n%s", code, o)

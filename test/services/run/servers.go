@@ -105,8 +105,10 @@ func (r *runner) start(ctx context.Context, yard *server.Yard, missing []server.
 		env = append(env, shared.variable+"="+at)
 		r.say("%s %s at %s, %s", shared.kind, version, host(at), how)
 	}
-	if !slices.Contains(missing, server.KindPgBouncer) {
-		r.say("%s is installed; tests start their own", server.KindPgBouncer)
+	for _, k := range []server.Kind{server.KindPgBouncer, server.KindKafka, server.KindS3} {
+		if !slices.Contains(missing, k) {
+			r.say("%s is installed; tests start their own", k)
+		}
 	}
 	if r.require {
 		env = append(env, services.RequireVariable+"=1")

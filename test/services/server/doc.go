@@ -1,5 +1,5 @@
 // Package server starts real servers as processes that cannot outlive the one that
-// started them: PostgreSQL, Redis, pgbouncer; from binaries that are installed,
+// started them: PostgreSQL, Redis, pgbouncer, Kafka, S3; from binaries that are installed,
 // each on a free port of 127.0.0.1, in a private directory, with a password.
 //
 //   - yard.go: Yard, the directory of all servers of a process, and the janitor that
@@ -9,7 +9,8 @@
 //   - descendants.go: the children of a process.
 //   - port.go: free ports.
 //   - find.go: where binaries are.
-//   - postgres.go, redis.go, pgbouncer.go: the servers.
+//   - postgres.go, redis.go, pgbouncer.go, kafka.go, s3.go: the servers; kafka_secure.go: TLS
+//     and passwords of Kafka; jars.go: fetching it.
 //
 // Servers refuse to run as root, or should not: then they run as the user postgres,
 // to whom their directories belong. No goroutine is left running by anything here,

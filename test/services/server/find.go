@@ -17,6 +17,8 @@ const (
 	KindPostgres  Kind = "Postgres"
 	KindRedis     Kind = "Redis"
 	KindPgBouncer Kind = "pgbouncer"
+	KindKafka     Kind = "Kafka"
+	KindS3        Kind = "S3"
 )
 
 // What else tests run: a browser, and what runs clients in other languages.
@@ -28,10 +30,10 @@ const (
 
 // Kinds returns all of them.
 func Kinds() []Kind {
-	return []Kind{KindPostgres, KindRedis, KindPgBouncer, KindChromium, KindNode, KindPython}
+	return []Kind{KindPostgres, KindRedis, KindPgBouncer, KindKafka, KindS3, KindChromium, KindNode, KindPython}
 }
 
-// Package returns the name of its package in Debian.
+// Package returns the name of its package in Debian, "" for what is built instead.
 func (k Kind) Package() string {
 	switch k {
 	case KindPostgres:
@@ -40,6 +42,8 @@ func (k Kind) Package() string {
 		return "redis-server"
 	case KindPgBouncer:
 		return "pgbouncer"
+	case KindKafka:
+		return "maven" // which needs Java, and fetches it
 	case KindChromium:
 		return "chromium"
 	case KindNode:
@@ -65,8 +69,11 @@ var places = []string{ //nolint:gochecknoglobals // a constant list
 
 // Find returns the path of the program of a kind.
 func Find(k Kind) (string, error) {
+	if k == KindKafka {
+		return findKafka()
+	}
 	name := map[Kind]string{
-		KindPostgres: "postgres", KindRedis: "redis-server", KindPgBouncer: "pgbouncer",
+		KindPostgres: "postgres", KindRedis: "redis-server", KindPgBouncer: "pgbouncer", KindS3: s3Name,
 		KindChromium: "chromium", KindNode: "npm", KindPython: "python3",
 	}[k]
 	if path, err := exec.LookPath(name); err == nil {
@@ -83,6 +90,9 @@ func Find(k Kind) (string, error) {
 				return path, nil
 			}
 		}
+	}
+	if k == KindS3 {
+		return findS3()
 	}
 	return "", &MissingError{k}
 }

@@ -1,4 +1,7 @@
-package disk
+// Package photo tells what kind of photo bytes are, whatever their uploader said.
+//
+// It reads as far as the width and height, and decodes nothing.
+package photo
 
 import (
 	"bytes"
@@ -11,40 +14,48 @@ import (
 	"kith/persistence"
 )
 
-// magicBytes is how many bytes magic needs.
-const magicBytes = 12
+// MagicBytes is how many bytes Magic needs.
+const MagicBytes = 12
 
-// magic returns the kind of photo that begins so, or "".
-func magic(head []byte) string {
+// Magic returns the kind of photo that begins so, or "".
+func Magic(head []byte) string {
 	switch {
 	case bytes.HasPrefix(head, []byte("\xff\xd8\xff")):
 		return persistence.TypeJPEG
 	case bytes.HasPrefix(head, []byte("\x89PNG\r\n\x1a\n")):
 		return persistence.TypePNG
-	case len(head) >= magicBytes && string(head[:4]) == "RIFF" && string(head[8:12]) == "WEBP":
+	case len(head) >= MagicBytes && string(head[:4]) == "RIFF" && string(head[8:12]) == "WEBP":
 		return persistence.TypeWebP
 	}
 	return ""
 }
 
-// isPhoto reports whether the size bytes of r are a photo of that kind: whether
-// they begin so, and go on at least as far as to say how wide and high it is.
-func isPhoto(r io.ReaderAt, size int64, contentType string) bool {
-	head := make([]byte, magicBytes)
-	if _, err := r.ReadAt(head, 0); err != nil || magic(head) != contentType {
-		return false
+// Kind returns the kind of photo that the size bytes of r are, or "" when they are
+// none: they must begin so, and go on at least as far as to say how wide and high
+// it is. What cannot be read is none.
+func Kind(r io.ReaderAt, size int64) string {
+	head := make([]byte, MagicBytes)
+	if _, err := r.ReadAt(head, 0); err != nil {
+		return ""
 	}
+	kind := Magic(head)
 	var config image.Config
 	var err error
-	switch contentType {
+	switch kind {
 	case persistence.TypeJPEG:
 		config, err = jpeg.DecodeConfig(io.NewSectionReader(r, 0, size))
 	case persistence.TypePNG:
 		config, err = png.DecodeConfig(io.NewSectionReader(r, 0, size))
 	case persistence.TypeWebP:
-		return isWebP(r, size)
+		if isWebP(r, size) {
+			return kind
+		}
+		return ""
 	}
-	return err == nil && config.Width > 0 && config.Height > 0
+	if err != nil || config.Width <= 0 || config.Height <= 0 {
+		return ""
+	}
+	return kind
 }
 
 // maxChunks bounds the chunks before the image. There are a handful in practice.
@@ -54,7 +65,7 @@ const maxChunks = 64
 // (https://developers.google.com/speed/webp/docs/riff_container): a lossy one, a
 // lossless one, or, after an extended header, also a frame of an animation.
 func isWebP(r io.ReaderAt, size int64) bool {
-	var head [magicBytes]byte
+	var head [MagicBytes]byte
 	if _, err := r.ReadAt(head[:], 0); err != nil {
 		return false
 	}
@@ -63,7 +74,7 @@ func isWebP(r io.ReaderAt, size int64) bool {
 		return false
 	}
 	extended := false
-	for at, n := int64(magicBytes), 0; n < maxChunks; n++ {
+	for at, n := int64(MagicBytes), 0; n < maxChunks; n++ {
 		var chunk [8 + 10]byte // its header, and as much of it as says the width and height
 		if read, _ := r.ReadAt(chunk[:], at); read < 8 {
 			return false
