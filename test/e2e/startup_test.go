@@ -283,7 +283,7 @@ func TestHelpShowsEveryFlagWithItsVariable(t *testing.T) {
 		t.Fatalf("exit code %d: %s", r.Code, r.Stderr)
 	}
 	var flags []string
-	for _, match := range regexp.MustCompile(`--([a-z-]+)[= ]`).FindAllStringSubmatch(r.Stdout, -1) {
+	for _, match := range regexp.MustCompile(`--([a-z0-9-]+)[= ]`).FindAllStringSubmatch(r.Stdout, -1) {
 		if match[1] == "help" {
 			continue
 		}
@@ -298,6 +298,8 @@ func TestHelpShowsEveryFlagWithItsVariable(t *testing.T) {
 		"KITH_KAFKA_BROKERS", "KITH_KAFKA_LISTEN", "KITH_KAFKA_RETENTION", "KITH_JWT_JWKS_URL", "KITH_JWT_ISSUER", "KITH_JWT_AUDIENCE", "KITH_TRUSTED_PROXIES",
 		"KITH_LIMIT_AVAILABILITY", "KITH_LIMIT_REGISTER", "KITH_LIMIT_LOGIN", "KITH_LIMIT_USER", "KITH_LIMIT_EVENTS", "KITH_USERNAME_QUARANTINE",
 		"KITH_DATABASE_URL", "KITH_DATABASE_POOL", "KITH_REDIS_URL", "KITH_WS_ORIGINS",
+		"KITH_KAFKA_TLS", "KITH_KAFKA_TLS_CA", "KITH_KAFKA_SASL_MECHANISM", "KITH_KAFKA_SASL_USERNAME", "KITH_KAFKA_SASL_PASSWORD",
+		"KITH_S3_ENDPOINT", "KITH_S3_BUCKET", "KITH_S3_REGION", "KITH_S3_ACCESS_KEY", "KITH_S3_SECRET_KEY",
 	} {
 		if !strings.Contains(strings.Join(flags, " ")+" ", variable+" ") {
 			t.Errorf("no flag for %s:\n%s", variable, r.Stdout)

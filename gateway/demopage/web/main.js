@@ -147,7 +147,10 @@ const handlers = {
     people.relate([data.user]).catch(() => {}); // else the button says Follow
     say(`${data.user.name} follows you.`);
   },
-  "follower.removed": ({ data }) => store.relate(data.user.username, undefined, false),
+  "follower.removed"({ data }) {
+    store.relate(data.user.username, undefined, false);
+    store.takeBack(data.user.username);
+  },
   "following.added"({ data }) {
     store.relate(data.user.username, true);
     feed.soon();

@@ -131,6 +131,14 @@ export class Store extends EventTarget {
     return fresh.length;
   }
 
+  /** takeBack forgets that somebody followed who does no longer, as the server does. */
+  takeBack(username) {
+    const kept = this.notices.filter(notice => notice.user.username !== username);
+    const unread = this.notices.filter((notice, i) => i < this.unread && notice.user.username === username).length;
+    this.notices = kept;
+    this.setUnread(Math.max(0, this.unread - unread));
+  }
+
   setUnread(unread) {
     this.unread = unread;
     this.touch("notices");
