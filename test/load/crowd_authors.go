@@ -96,7 +96,7 @@ func (c *crowd) recordEvents(to *conn, author, n, number int, rng *mathrand.Rand
 // there and follows them has been told.
 func (c *crowd) record(ctx context.Context, o *order) (events, missing int, err error) {
 	listeners := c.listeners(o)
-	r := &recording{crowd: c, order: o, recorded: make([]int, len(c.people.People)), tickets: make(chan int, 1+int(o.Rate))}
+	r := &recording{crowd: c, order: o, recorded: make([]int, len(c.people.People)), tickets: make(chan int, 1+int(o.Rate*patience.Seconds()))}
 	if err := r.run(ctx); err != nil {
 		return 0, 0, err
 	}
@@ -143,6 +143,10 @@ type recording struct {
 	mu       sync.Mutex
 	recorded []int // events of each user
 }
+
+// patience is how long events that are due may wait for a connection: at first all
+// authors are cold.
+const patience = 3 * time.Second
 
 var errBehind = errors.New("the server does not record as many events a second as it should")
 
@@ -228,7 +232,7 @@ func (r *recording) issue(ctx context.Context) error {
 			select {
 			case r.tickets <- i:
 			default:
-				return errBehind // a second's events wait
+				return errBehind
 			}
 		}
 	}

@@ -12,7 +12,7 @@ const (
 	mixedSockets = 5_000
 	mixedDegree  = 200
 	mixedRate    = 500 // events a second
-	mixedConns   = 32  // of authors
+	mixedConns   = 256 // of authors
 	mixedTime    = 10 * time.Minute
 	mixedGrowth  = 0.10 // of the last half
 	mixedPace    = time.Second
