@@ -12,7 +12,7 @@ LINT := go tool -modfile=tools/lint/go.mod golangci-lint
 # exit codes to itself.
 SERVICES = go build -o bin/services ./test/services/run && bin/services
 
-TEST_TIMEOUT ?= 15m
+TEST_TIMEOUT ?= 25m
 FUZZ_TIME ?= 10s
 
 .PHONY: help
