@@ -37,7 +37,7 @@ type Session struct {
 // follows are read, and what was missed is read when all of it is known.
 func (h *Hub) Attach(ctx context.Context, id user.ID, cursor string, transport Transport, preface []byte) (*Session, error) {
 	s := &Session{hub: h, transport: transport}
-	s.out.held = true
+	s.out.held, s.out.preface = true, preface
 	known, err := h.enter(s, id)
 	if err != nil {
 		return nil, err
@@ -47,7 +47,6 @@ func (h *Hub) Attach(ctx context.Context, id user.ID, cursor string, transport T
 		s.Detach()
 		return nil, err
 	}
-	first[0] = &Frame{whole: slices.Concat(preface, first[0].whole)}
 	s.release(first)
 	return s, nil
 }

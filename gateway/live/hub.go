@@ -54,10 +54,8 @@ type Lanes interface {
 	Heads(ctx context.Context) ([persistence.LaneCount]uint64, error)
 	// After returns up to limit records of a lane above pos, ascending and dense.
 	After(ctx context.Context, lane uint8, pos uint64, limit int) ([]persistence.Record, error)
-	// Wake is ready when Dirty would return lanes.
+	// Wake is ready when there are records that were not there when it last was.
 	Wake() <-chan struct{}
-	// Dirty returns the lanes with records since the last call, bit n for lane n.
-	Dirty() uint64
 }
 
 // Config is what a Hub needs.
@@ -182,7 +180,6 @@ func (h *Hub) deliver(ctx context.Context) {
 			continue
 		case <-h.cfg.Lanes.Wake():
 		}
-		h.cfg.Lanes.Dirty() // which they are, the heads say
 		heads, err := h.cfg.Lanes.Heads(ctx)
 		for ; err != nil && ctx.Err() == nil; heads, err = h.cfg.Lanes.Heads(ctx) {
 			h.cfg.Logger.Warn("the heads of the lanes cannot be read; it is tried again", "error", err)

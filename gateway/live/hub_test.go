@@ -345,3 +345,41 @@ func TestTheLastFollowerWhoUnfollowsInTheSameRound(t *testing.T) {
 		s.expect(t, "following.removed eve, counters ada")
 	})
 }
+
+func TestASessionThatEndsWhileItBeginsAnswersTheUpgrade(t *testing.T) {
+	t.Parallel()
+	inWorld(t, func(w *world) {
+		t := w.t
+		n := 0
+		w.onRead = func() {
+			if n++; n == 1 { // the card of ada, who is in the index already
+				w.commit(ada, user.Deleted{At: time.Now()})
+				synctest.Wait()
+			}
+		}
+		s := &socket{room: -1}
+		if _, err := w.hub.Attach(t.Context(), ada, "", s, []byte("answer")); !errors.Is(err, live.ErrGone) {
+			t.Errorf("attached: %v", err)
+		}
+		if code := s.closed(); code != live.CloseSessionEnded || string(s.rest) != "answer" {
+			t.Errorf("closed with %d behind %q", code, s.rest)
+		}
+	})
+}
+
+func TestThePrefaceComesFirst(t *testing.T) {
+	t.Parallel()
+	inWorld(t, func(w *world) {
+		t := w.t
+		s := &socket{room: -1}
+		session, err := w.hub.Attach(t.Context(), ada, "", s, []byte("answer"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer session.Detach()
+		synctest.Wait()
+		if !strings.HasPrefix(string(s.taken), "answer\x81") {
+			t.Errorf("written: %.20q", s.taken)
+		}
+	})
+}

@@ -16,9 +16,9 @@ type Transport interface {
 	// Write writes as much of b as there is room for now. n below len(b) without
 	// an error means that there is no more; the rest is tried again.
 	Write(b []byte) (n int, err error)
-	// Close sends rest, the end of a frame whose beginning was written, and that the
-	// connection is closed, and why, as far as it still takes them. Whoever reads
-	// from it learns of it.
+	// Close sends rest, the end of a frame whose beginning was written or what was to
+	// come before the first, and that the connection is closed, and why, as far as it
+	// still takes them. Whoever reads from it learns of it.
 	Close(rest []byte, code CloseCode, reason string)
 }
 
@@ -68,7 +68,8 @@ type outbox struct {
 	counters map[user.ID]*Frame
 	retry    time.Duration // 0: the connection has room, as far as is known
 	retryAt  time.Time
-	held     bool // the replay comes first
+	held     bool   // the replay comes first
+	preface  []byte // while held: what comes before everything, a close frame too
 	closed   bool
 	dirty    bool // in one of the lists of the shard
 	flowed   bool
@@ -133,7 +134,8 @@ func (s *Session) release(first []*Frame) {
 	if o.closed || !o.held {
 		return
 	}
-	o.held = false
+	first[0] = &Frame{whole: slices.Concat(o.preface, first[0].whole)}
+	o.held, o.preface = false, nil
 	queue := first
 	if len(o.queue) > 0 {
 		seen := make(map[recordID]struct{}, len(first))
@@ -179,11 +181,11 @@ func (s *Session) closeLocked(code CloseCode, reason string) {
 		return
 	}
 	o.closed = true
-	var rest []byte
+	rest := o.preface
 	if o.written > 0 {
 		rest = o.queue[0].whole[o.written:]
 	}
-	o.queue, o.counters, o.bytes, o.replay = nil, nil, 0, 0
+	o.queue, o.counters, o.bytes, o.replay, o.preface = nil, nil, 0, 0, nil
 	s.shard.metrics.closed(code)
 	s.transport.Close(rest, code, reason)
 }

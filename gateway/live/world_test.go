@@ -34,11 +34,10 @@ type world struct {
 	follows map[user.ID]map[user.ID]time.Time
 	lanes   [persistence.LaneCount][]persistence.Record
 	deleted map[string]bool // events, by id
-	dirty   uint64
-	quiet   bool   // the hub is not woken
-	refuse  error  // what reading cards answers
-	onMiss  func() // called when what was missed is read
-	onRead  func() // called when cards are read
+	quiet   bool            // the hub is not woken
+	refuse  error           // what reading cards answers
+	onMiss  func()          // called when what was missed is read
+	onRead  func()          // called when cards are read
 }
 
 // inWorld runs a test with a hub that runs, in a bubble of its own time.
@@ -124,7 +123,6 @@ func (w *world) commit(id user.ID, e user.Event) {
 		delete(w.cards, id)
 	default:
 	}
-	w.dirty |= 1 << lane
 	if w.quiet {
 		return
 	}
@@ -197,14 +195,6 @@ func (w *world) After(_ context.Context, lane uint8, pos uint64, limit int) ([]p
 
 func (w *world) Wake() <-chan struct{} { return w.wake }
 
-func (w *world) Dirty() uint64 {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	dirty := w.dirty
-	w.dirty = 0
-	return dirty
-}
-
 func (w *world) Feed(context.Context, user.ID, persistence.FeedPlace, int, persistence.FeedMatch) (persistence.FeedPage, error) {
 	return persistence.FeedPage{}, errors.ErrUnsupported
 }
@@ -247,6 +237,7 @@ type socket struct {
 	mu    sync.Mutex
 	room  int // bytes that are taken; below 0: all
 	taken []byte
+	rest  []byte // given with code
 	code  live.CloseCode
 }
 
@@ -261,9 +252,10 @@ func (s *socket) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-func (s *socket) Close(_ []byte, code live.CloseCode, _ string) {
+func (s *socket) Close(rest []byte, code live.CloseCode, _ string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.rest = rest
 	s.code = code
 }
 
