@@ -6,8 +6,12 @@ const (
 	// graceTime is how long the index holds a reader who went: most come back, and
 	// then nothing has to be read or entered again.
 	graceTime = 2 * time.Minute
-	// graceFollows bounds the follows that are held for those who went.
+	// graceFollows bounds what is held for those who went: their follows, and one for
+	// each of them.
 	graceFollows = 2 << 20
+	// forgetFollows bounds what is forgotten at once, some milliseconds under the
+	// hub's lock: whole crowds go at the same moment.
+	forgetFollows = 20_000
 )
 
 // departed are the readers who went. It belongs to the hub's lock.
@@ -30,16 +34,17 @@ func (x *departed) add(r *reader, now time.Time) {
 		return
 	}
 	r.left = now
-	d := departure{reader: r, at: now, follows: len(r.follows)}
+	d := departure{reader: r, at: now, follows: 1 + len(r.follows)}
 	x.order.push(d)
 	for x.follows += d.follows; x.follows > graceFollows; {
 		x.pop()
 	}
 }
 
-// forget lets those go who went too long ago.
+// forget lets those go who went too long ago. What is more than it does at once is
+// for the next time.
 func (x *departed) forget(now time.Time) {
-	for {
+	for most := x.follows - forgetFollows; x.follows > most; {
 		d, ok := x.order.first()
 		if !ok || now.Sub(d.at) < graceTime {
 			return

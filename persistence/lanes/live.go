@@ -112,7 +112,7 @@ func (l *Live) apply(lane uint8, records []persistence.Record) {
 // Run catches up where the committer has left a gap, until ctx ends. A lane that
 // cannot be read is tried again.
 func (l *Live) Run(ctx context.Context) error {
-	w := l.cfg.Committer.Watch()
+	r := NewReader(l.cfg.Committer, l.cfg.Journal)
 	backoff := minBackoff
 	var behind uint64
 	for {
@@ -124,14 +124,14 @@ func (l *Live) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-w.Wake():
+		case <-r.Wake():
 		case <-again:
 		}
-		dirty := behind | w.Dirty()
+		dirty := behind | r.Dirty()
 		behind = 0
 		for rest := dirty; rest != 0; rest &= rest - 1 {
 			lane := uint8(bits.TrailingZeros64(rest)) //nolint:gosec // below 64
-			if err := l.catchUp(ctx, lane); err != nil && ctx.Err() == nil {
+			if err := l.catchUp(ctx, r, lane); err != nil && ctx.Err() == nil {
 				l.cfg.Logger.Warn("the list of users is behind a lane", "lane", lane, "error", err, "retry_in", backoff)
 				behind |= 1 << lane
 			}
@@ -143,18 +143,14 @@ func (l *Live) Run(ctx context.Context) error {
 }
 
 // catchUp applies what the lane holds above what was applied.
-func (l *Live) catchUp(ctx context.Context, lane uint8) error {
-	ring := l.cfg.Committer.Ring(lane)
+func (l *Live) catchUp(ctx context.Context, r *Reader, lane uint8) error {
 	for {
 		l.mu.RLock()
 		head := l.heads[lane]
 		l.mu.RUnlock()
-		records, ok := ring.After(head, nil, liveChunk)
-		if !ok {
-			var err error
-			if records, err = l.cfg.Journal.ReadLane(ctx, lane, head, liveChunk); err != nil {
-				return fmt.Errorf("read lane %d after %d: %w", lane, head, err)
-			}
+		records, err := r.After(ctx, lane, head, liveChunk)
+		if err != nil {
+			return err
 		}
 		if len(records) == 0 {
 			return nil
