@@ -6,6 +6,7 @@
 //     ends them and removes it when the process has ended, however it did.
 //   - process.go: one process, without a goroutine that waits for
 //     it, and the account under which it runs.
+//   - daemon.go: what servers of one process have in common.
 //   - descendants.go: the children of a process.
 //   - port.go: free ports.
 //   - find.go: where binaries are.

@@ -11,8 +11,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
-	"syscall"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -28,16 +26,14 @@ type KafkaConfig struct {
 // Kafka is a Kafka of one node, through all its restarts. What it acknowledged
 // survives a SIGKILL.
 type Kafka struct {
+	daemon
+
 	yard   *Yard
 	java   string
 	jars   string
-	dir    string
 	config KafkaConfig
 	ports  kafkaPorts
 	secure *kafkaSecurity // nil: one listener
-
-	mu      sync.Mutex
-	process *process // nil: it does not run
 }
 
 type kafkaPorts struct{ plain, controller, secure int }
@@ -56,7 +52,7 @@ func (y *Yard) Kafka(ctx context.Context, c KafkaConfig) (*Kafka, error) {
 	if err != nil {
 		return nil, err
 	}
-	k := &Kafka{yard: y, java: java, dir: dir, config: c}
+	k := &Kafka{yard: y, java: java, daemon: daemon{name: "Kafka", dir: dir}, config: c}
 	if k.jars, err = k.reach(cached); err != nil {
 		return nil, errors.Join(err, k.Remove())
 	}
@@ -183,9 +179,7 @@ func (k *Kafka) Start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	k.mu.Lock()
-	k.process = process
-	k.mu.Unlock()
+	k.runs(process)
 	client, err := kgo.NewClient(kgo.SeedBrokers(k.Addr()), kgo.RequestRetries(0))
 	if err != nil {
 		return errors.Join(fmt.Errorf("server: %w", err), k.Kill())
@@ -232,51 +226,5 @@ func ready(ctx context.Context, admin *kadm.Client) error {
 // Addr returns where it listens. It stays the same.
 func (k *Kafka) Addr() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(k.ports.plain)) }
 
-// Dir returns where its data is.
-func (k *Kafka) Dir() string { return k.dir }
-
-// PID returns the number of the process; 0 when there is none.
-func (k *Kafka) PID() int {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if k.process == nil || k.process.hasEnded() {
-		return 0
-	}
-	return k.process.pid
-}
-
 func (k *Kafka) configPath() string { return filepath.Join(k.dir, "server.properties") }
 func (k *Kafka) dataPath() string   { return filepath.Join(k.dir, "data") }
-func (k *Kafka) logPath() string    { return filepath.Join(k.dir, "log") }
-
-// Stop shuts the server down.
-func (k *Kafka) Stop() error { return k.end(syscall.SIGTERM) }
-
-// Kill ends the server with SIGKILL.
-func (k *Kafka) Kill() error { return k.end(syscall.SIGKILL) }
-
-func (k *Kafka) end(s syscall.Signal) error {
-	k.mu.Lock()
-	process := k.process
-	k.process = nil
-	k.mu.Unlock()
-	if process == nil {
-		return nil
-	}
-	if err := process.signal(s); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		return err
-	}
-	if !process.await() {
-		return fmt.Errorf("server: Kafka does not stop within %s\n%s", closeTime, logEnd(k.logPath()))
-	}
-	return nil
-}
-
-// Remove ends the server and removes its data.
-func (k *Kafka) Remove() error {
-	err := k.Kill()
-	if removeErr := os.RemoveAll(k.dir); removeErr != nil {
-		err = errors.Join(err, fmt.Errorf("server: remove the data of Kafka: %w", removeErr))
-	}
-	return err
-}

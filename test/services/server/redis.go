@@ -7,12 +7,9 @@ import (
 	"fmt"
 	"net"
 	"net/url"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
-	"syscall"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -20,15 +17,13 @@ import (
 // Redis is a Redis server, through all its restarts. It writes its data to disk
 // only when it is told to (SAVE) and reads at its start what was written last.
 type Redis struct {
+	daemon
+
 	yard     *Yard
 	binary   string
-	dir      string
 	port     int
 	password string
 	lines    []string
-
-	mu      sync.Mutex
-	process *process // nil: it does not run
 }
 
 // RedisDatabases is how many logical databases a Redis has that was started here.
@@ -45,7 +40,7 @@ func (y *Yard) Redis(ctx context.Context, lines ...string) (*Redis, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Redis{yard: y, binary: binary, dir: dir, password: rand.Text(), lines: lines}
+	r := &Redis{yard: y, binary: binary, daemon: daemon{name: "Redis", dir: dir}, password: rand.Text(), lines: lines}
 	for try := 1; ; try++ {
 		if r.port, err = freePort(ctx); err != nil {
 			return nil, errors.Join(err, r.Remove())
@@ -72,9 +67,7 @@ func (r *Redis) Start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r.mu.Lock()
-	r.process = process
-	r.mu.Unlock()
+	r.runs(process)
 	options, err := redis.ParseURL(r.URL(0))
 	if err != nil {
 		return errors.Join(fmt.Errorf("server: %w", err), r.Kill())
@@ -104,51 +97,4 @@ func (r *Redis) URL(database int) string {
 		Path: "/" + strconv.Itoa(database),
 	}
 	return u.String()
-}
-
-// Dir returns where its data is.
-func (r *Redis) Dir() string { return r.dir }
-
-// PID returns the number of the process; 0 when there is none.
-func (r *Redis) PID() int {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.process == nil || r.process.hasEnded() {
-		return 0
-	}
-	return r.process.pid
-}
-
-func (r *Redis) logPath() string { return filepath.Join(r.dir, "log") }
-
-// Stop shuts the server down.
-func (r *Redis) Stop() error { return r.end(syscall.SIGTERM) }
-
-// Kill ends the server with SIGKILL.
-func (r *Redis) Kill() error { return r.end(syscall.SIGKILL) }
-
-func (r *Redis) end(s syscall.Signal) error {
-	r.mu.Lock()
-	process := r.process
-	r.process = nil
-	r.mu.Unlock()
-	if process == nil {
-		return nil
-	}
-	if err := process.signal(s); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		return err
-	}
-	if !process.await() {
-		return fmt.Errorf("server: Redis does not stop within %s\n%s", closeTime, logEnd(r.logPath()))
-	}
-	return nil
-}
-
-// Remove ends the server and removes its data.
-func (r *Redis) Remove() error {
-	err := r.Kill()
-	if removeErr := os.RemoveAll(r.dir); removeErr != nil {
-		err = errors.Join(err, fmt.Errorf("server: remove the data of Redis: %w", removeErr))
-	}
-	return err
 }

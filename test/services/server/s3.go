@@ -16,8 +16,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
-	"syscall"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -35,16 +33,14 @@ const (
 // S3 is an S3 server (versitygw on a directory), through all its restarts. It checks
 // signatures, and keeps what it has.
 type S3 struct {
+	daemon
+
 	yard           *Yard
 	binary         string
-	dir            string
 	port           int
 	access, secret string
 	// Who may do nothing of their own accord.
 	guest, guestSecret string
-
-	mu      sync.Mutex
-	process *process // nil: it does not run
 }
 
 // S3 makes an S3 server and starts it.
@@ -57,7 +53,7 @@ func (y *Yard) S3(ctx context.Context) (*S3, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &S3{yard: y, binary: binary, dir: dir, access: rand.Text(), secret: rand.Text(), guest: rand.Text(), guestSecret: rand.Text()}
+	s := &S3{yard: y, binary: binary, daemon: daemon{name: "S3", dir: dir}, access: rand.Text(), secret: rand.Text(), guest: rand.Text(), guestSecret: rand.Text()}
 	if err := s.prepare(); err != nil {
 		return nil, err
 	}
@@ -123,9 +119,7 @@ func (s *S3) Start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.mu.Lock()
-	s.process = process
-	s.mu.Unlock()
+	s.runs(process)
 	last := errors.New("it was not asked")
 	if !poll(startTime, func() bool {
 		last = dial(ctx, s.host())
@@ -183,50 +177,6 @@ func (s *S3) Configure(ctx context.Context, target, body string) error {
 		return fmt.Errorf("server: configure S3: PUT %s: %s: %s", target, a.Status, said)
 	}
 	return nil
-}
-
-// PID returns the number of the process; 0 when there is none.
-func (s *S3) PID() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.process == nil || s.process.hasEnded() {
-		return 0
-	}
-	return s.process.pid
-}
-
-func (s *S3) logPath() string { return filepath.Join(s.dir, "log") }
-
-// Stop shuts the server down.
-func (s *S3) Stop() error { return s.end(syscall.SIGTERM) }
-
-// Kill ends the server with SIGKILL.
-func (s *S3) Kill() error { return s.end(syscall.SIGKILL) }
-
-func (s *S3) end(signal syscall.Signal) error {
-	s.mu.Lock()
-	process := s.process
-	s.process = nil
-	s.mu.Unlock()
-	if process == nil {
-		return nil
-	}
-	if err := process.signal(signal); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		return err
-	}
-	if !process.await() {
-		return fmt.Errorf("server: S3 does not stop within %s\n%s", closeTime, logEnd(s.logPath()))
-	}
-	return nil
-}
-
-// Remove ends the server and removes its data.
-func (s *S3) Remove() error {
-	err := s.Kill()
-	if removeErr := os.RemoveAll(s.dir); removeErr != nil {
-		err = errors.Join(err, fmt.Errorf("server: remove the data of S3: %w", removeErr))
-	}
-	return err
 }
 
 // findS3 looks for the program beside the others, and in bin of this repository.
