@@ -41,29 +41,15 @@ func (p *LivePeople) Cards(ctx context.Context, wanted []live.CardAt) ([]*persis
 	}
 	cards := make([]*persistence.CachedCard, len(ids))
 	copy(cards, cached)
-	var (
-		missing []user.ID
-		places  []int
-	)
+	var missing []int
 	for i, c := range cards {
 		if c == nil || !c.Deleted && c.Card.Version < wanted[i].Version {
-			missing, places = append(missing, ids[i]), append(places, i)
+			missing = append(missing, i)
 		}
 	}
-	if len(missing) == 0 {
-		return cards, nil
-	}
-	accounts, err := p.directory.Accounts(ctx, missing)
+	found, err := readCards(ctx, p.directory, ids, cards, missing)
 	if err != nil {
-		return nil, fmt.Errorf("read cards: %w", err)
-	}
-	var found []*persistence.CachedCard
-	for i, place := range places {
-		cards[place] = nil
-		if i < len(accounts) && accounts[i] != nil {
-			cards[place] = persistence.NewCard(accounts[i].Card)
-			found = append(found, cards[place])
-		}
+		return nil, err
 	}
 	if len(found) > 0 {
 		_ = p.cards.Put(ctx, found) // it is asked again if it is not taken

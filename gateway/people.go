@@ -163,34 +163,45 @@ func (p *people) all(ctx context.Context, ids []user.ID) ([]*persistence.CachedC
 		return nil, nil
 	}
 	cards := append([]*persistence.CachedCard(nil), p.cached(ctx, ids)...)
-	var (
-		missing []user.ID
-		places  []int
-	)
+	var missing []int
 	for i, c := range cards {
 		switch {
 		case c == nil:
-			missing, places = append(missing, ids[i]), append(places, i)
+			missing = append(missing, i)
 		case c.Deleted:
 			cards[i] = nil
 		}
 	}
-	if len(missing) == 0 {
-		return cards, nil
-	}
-	accounts, err := p.directory.Accounts(ctx, missing)
+	found, err := readCards(ctx, p.directory, ids, cards, missing)
 	if err != nil {
-		return nil, fmt.Errorf("read the cards of a list: %w", err)
-	}
-	found := make([]*persistence.CachedCard, 0, len(accounts))
-	for i, a := range accounts {
-		if a != nil {
-			cards[places[i]] = persistence.NewCard(a.Card)
-			found = append(found, cards[places[i]])
-		}
+		return nil, err
 	}
 	p.put(ctx, found)
 	return cards, nil
+}
+
+// readCards reads the cards of the ids at some places from the directory into the
+// same places, nil where there is no user, and returns those that it found.
+func readCards(ctx context.Context, d persistence.Directory, ids []user.ID, into []*persistence.CachedCard, places []int) (found []*persistence.CachedCard, err error) {
+	if len(places) == 0 {
+		return nil, nil
+	}
+	missing := make([]user.ID, len(places))
+	for i, place := range places {
+		missing[i] = ids[place]
+	}
+	accounts, err := d.Accounts(ctx, missing)
+	if err != nil {
+		return nil, fmt.Errorf("read %d cards: %w", len(missing), err)
+	}
+	for i, a := range accounts {
+		into[places[i]] = nil
+		if a != nil {
+			into[places[i]] = persistence.NewCard(a.Card)
+			found = append(found, into[places[i]])
+		}
+	}
+	return found, nil
 }
 
 // load runs query once for all who ask for key at the same time, and caches what
