@@ -42,7 +42,7 @@ test: ## run all tests with the race detector, on real servers where they are in
 	$(SERVICES) $(WITH) -- go test -race -timeout $(TEST_TIMEOUT) ./...
 
 .PHONY: services
-services: ## run Postgres and Redis for single tests until ctrl-C, installing what is missing
+services: ## run Postgres, Redis and OpenSearch for single tests until ctrl-C, installing what is missing
 	$(SERVICES) -install
 
 .PHONY: current

@@ -8,6 +8,8 @@
 //	                        emptied; its database 0 says which ones are in use
 //	KITH_TEST_KAFKA_BROKERS a Kafka, host:port,…, whose topics and groups that are
 //	                        called kith.… are deleted; only one machine may test on it
+//	KITH_TEST_SEARCH_URL    an OpenSearch, whose indices that are called kith-… are
+//	                        deleted; only one machine may test on it
 //
 // which `go run ./test/services/run` sets for a whole run of tests. Without them
 // the first test of a process that needs one starts one for this process, from
@@ -20,8 +22,10 @@
 //   - programs.go: Chromium, NPM, Python: what tests run beside servers.
 //   - own.go: StartPostgres, StartRedis, StartPgBouncer: what belongs to one test.
 //   - kafka.go: Kafka, StartKafka: a Kafka for one test after another, and one's own.
+//   - search.go: Search, Elastic, StartSearch: likewise OpenSearch and Elasticsearch.
 //   - s3.go: S3, StartS3: buckets, and an S3 server of one's own.
 //   - stores.go: running the tests of a package on embedded stores and on these.
+//   - exclusive.go: servers that tests have one after another.
 //   - leases.go: which logical databases of a Redis are in use.
 //   - server/: starting real servers.
 //   - run/: the command that runs other commands with servers.

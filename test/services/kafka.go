@@ -2,15 +2,8 @@ package services
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
-	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -27,62 +20,25 @@ const KafkaVariable = "KITH_TEST_KAFKA_BROKERS"
 // ownTopics begins the names of the topics and groups of a Kafka that is tested on.
 const ownTopics = "kith."
 
-var (
-	//nolint:gochecknoglobals // of the process, as the others are
-	sharedKafka = sync.OnceValues(func() (string, error) {
-		if configured := os.Getenv(KafkaVariable); configured != "" {
-			return configured, nil
-		}
-		y, err := yard()
-		if err != nil {
-			return "", err
-		}
-		k, err := y.Kafka(context.Background(), server.KafkaConfig{})
-		if err != nil {
-			return "", err
-		}
-		return k.Addr(), nil
-	})
-	// kafkaFree is held by the test that has the Kafka of this process.
-	kafkaFree = make(chan struct{}, 1) //nolint:gochecknoglobals // of the process
-)
+//nolint:gochecknoglobals // of the process, as the others are
+var sharedKafka = oneByOne(server.KindKafka, KafkaVariable, func(y *server.Yard) (string, error) {
+	k, err := y.Kafka(context.Background(), server.KafkaConfig{})
+	if err != nil {
+		return "", err
+	}
+	return k.Addr(), nil
+}, forgetTopics)
 
 // Kafka returns the brokers of a Kafka, host:port with commas in between, that has
 // no topic and no group of Kith, and which nobody else uses while the test runs:
 // names of topics are the same for all. Tests that want one wait for each other.
 func Kafka(tb testing.TB) string {
 	tb.Helper()
-	_, err := server.Find(server.KindKafka)
-	if os.Getenv(KafkaVariable) == "" {
-		must(tb, server.KindKafka, err)
-	}
-	kafkaFree <- struct{}{}
-	tb.Cleanup(func() { <-kafkaFree })
-	at, err := sharedKafka()
-	must(tb, server.KindKafka, err)
-	lock, err := lockKafka(at)
-	must(tb, server.KindKafka, err)
-	tb.Cleanup(func() { check(tb, lock.Close()) })
-	check(tb, forget(tb.Context(), at))
-	return at
+	return sharedKafka.take(tb)
 }
 
-// lockKafka keeps other processes of this machine from a Kafka until the file is
-// closed.
-func lockKafka(at string) (*os.File, error) {
-	sum := sha256.Sum256([]byte(at))
-	f, err := os.OpenFile(filepath.Join(os.TempDir(), "kith-kafka-"+hex.EncodeToString(sum[:6])+".lock"), os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("services: lock a Kafka: %w", err)
-	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil {
-		return nil, errors.Join(fmt.Errorf("services: lock a Kafka: %w", err), f.Close())
-	}
-	return f, nil
-}
-
-// forget deletes what tests before have left, and waits until it is gone.
-func forget(ctx context.Context, at string) error {
+// forgetTopics deletes what tests before have left, and waits until it is gone.
+func forgetTopics(ctx context.Context, at string) error {
 	ctx, cancel := context.WithTimeout(ctx, stepTime)
 	defer cancel()
 	client, err := kgo.NewClient(kgo.SeedBrokers(strings.Split(at, ",")...), kgo.MetadataMinAge(10*time.Millisecond))

@@ -36,14 +36,7 @@ var (
 	//nolint:gochecknoglobals // of the process, as said
 	yard = sync.OnceValues(server.Open)
 	//nolint:gochecknoglobals // of the process, as said
-	sharedPostgres = sync.OnceValues(func() (string, error) {
-		if configured := os.Getenv(DatabaseVariable); configured != "" {
-			return configured, nil
-		}
-		y, err := yard()
-		if err != nil {
-			return "", err
-		}
+	sharedPostgres = shared(DatabaseVariable, func(y *server.Yard) (string, error) {
 		p, err := y.Postgres(context.Background(), server.PostgresConfig{Settings: server.Careless()})
 		if err != nil {
 			return "", err
@@ -51,14 +44,7 @@ var (
 		return p.URL("postgres"), nil
 	})
 	//nolint:gochecknoglobals // of the process, as said
-	sharedRedis = sync.OnceValues(func() (string, error) {
-		if configured := os.Getenv(RedisVariable); configured != "" {
-			return configured, nil
-		}
-		y, err := yard()
-		if err != nil {
-			return "", err
-		}
+	sharedRedis = shared(RedisVariable, func(y *server.Yard) (string, error) {
 		r, err := y.Redis(context.Background())
 		if err != nil {
 			return "", err
@@ -156,7 +142,9 @@ func leaveOut(tb testing.TB, k server.Kind) {
 }
 
 func advice(k server.Kind) string {
-	variable := map[server.Kind]string{server.KindPostgres: DatabaseVariable, server.KindRedis: RedisVariable, server.KindKafka: KafkaVariable}[k]
+	variable := map[server.Kind]string{
+		server.KindPostgres: DatabaseVariable, server.KindRedis: RedisVariable, server.KindKafka: KafkaVariable, server.KindSearch: SearchVariable,
+	}[k]
 	if variable == "" {
 		return "`make services` gets it"
 	}

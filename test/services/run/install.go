@@ -29,24 +29,27 @@ func advice(kinds []server.Kind) string {
 func packageAdvice(kinds []server.Kind) string {
 	if runtime.GOOS == "darwin" {
 		brew := map[server.Kind]string{
-			server.KindPostgres: "postgresql@17", server.KindRedis: "redis", server.KindPgBouncer: "pgbouncer", server.KindKafka: "maven",
+			server.KindPostgres: "postgresql@17", server.KindRedis: "redis", server.KindPgBouncer: "pgbouncer",
+			server.KindKafka: "maven", server.KindSearch: "maven", server.KindElastic: "maven",
 			server.KindChromium: "chromium", server.KindNode: "node", server.KindPython: "python",
 		}
-		var formulas []string
-		for _, k := range kinds {
-			formulas = append(formulas, brew[k])
-		}
-		return "brew install " + strings.Join(formulas, " ")
+		return "brew install " + strings.Join(each(kinds, func(k server.Kind) string { return brew[k] }), " ")
 	}
 	return "apt-get install --no-install-recommends " + strings.Join(packages(kinds), " ")
 }
 
-func packages(kinds []server.Kind) []string {
-	var packages []string
+// packages returns the packages of Debian that have the kinds.
+func packages(kinds []server.Kind) []string { return each(kinds, server.Kind.Package) }
+
+// each returns the name of each kind, those of several kinds once.
+func each(kinds []server.Kind, name func(server.Kind) string) []string {
+	var names []string
 	for _, k := range kinds {
-		packages = append(packages, k.Package())
+		if n := name(k); !slices.Contains(names, n) {
+			names = append(names, n)
+		}
 	}
-	return packages
+	return names
 }
 
 // packaged returns the kinds that are packages.

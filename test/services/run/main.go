@@ -22,28 +22,30 @@ import (
 )
 
 const usage = `Runs a command, such as go test, with the real servers that the tests use:
-Postgres, Redis, pgbouncer, S3; and looks for what else they run: Chromium, Node, Python.
+Postgres, Redis, pgbouncer, Kafka, OpenSearch, Elasticsearch, S3; and looks for what
+else they run: Chromium, Node, Python.
 
   go run ./test/services/run [-install] [-require] -- go test ./...
   go run ./test/services/run [-install]
 
 Servers named by KITH_TEST_DATABASE_URL (a Postgres, as a role that may create
-databases) and KITH_TEST_REDIS_URL are used as they are. Others are started from
-installed binaries: on free ports of 127.0.0.1, with random passwords, in a
-private directory that is removed at the end, and stopped by their process ids.
-They do not survive this process, even when it is killed.
+databases), KITH_TEST_REDIS_URL and KITH_TEST_SEARCH_URL (an OpenSearch, whose indices
+with names that begin with kith- are deleted) are used as they are. Others are started
+from installed binaries: on free ports of 127.0.0.1, with random passwords where they
+know any, in a private directory that is removed at the end, and stopped by their
+process ids. They do not survive this process, even when it is killed. Kafka and the
+search engines are fetched by Maven, once, when they are first started.
 
-The command gets both variables in its environment, and its exit code is passed
+The command gets these variables in its environment, and its exit code is passed
 on. Without a command the lines to export are printed on standard output, and the
 servers run until ctrl-C: for single tests, for psql, or for
 
   kith serve --database-url "$KITH_TEST_DATABASE_URL" --redis-url "$KITH_TEST_REDIS_URL"
 
-Tests also start servers of their own, to stop and kill them, and each Kafka that
-they use, unless KITH_TEST_KAFKA_BROKERS (host:port,…) names one: its topics whose
-names begin with kith. are deleted. Tests that need what
-is not installed are left out, and the last lines say which; with -require they
-fail.
+Tests also start servers of their own, to stop and kill them, and each Elasticsearch
+and Kafka that they use, unless KITH_TEST_KAFKA_BROKERS (host:port,…) names a Kafka:
+its topics whose names begin with kith. are deleted. Tests that need what is not
+installed are left out, and the last lines say which; with -require they fail.
 
 `
 
@@ -51,7 +53,7 @@ func main() {
 	// A second signal ends the process at once, and the servers with it.
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt, syscall.SIGHUP)
 	context.AfterFunc(ctx, stop)
-	r := &runner{find: server.Find, install: install, getenv: os.Getenv, stdout: os.Stdout, stderr: os.Stderr}
+	r := &runner{find: server.Find, shared: sharedServers(), install: install, getenv: os.Getenv, stdout: os.Stdout, stderr: os.Stderr}
 	os.Exit(r.main(ctx, os.Args[1:]))
 }
 
@@ -64,6 +66,7 @@ const (
 // runner does what the command line says.
 type runner struct {
 	find           func(server.Kind) (string, error)
+	shared         []shared
 	install        func(ctx context.Context, missing []server.Kind, out io.Writer) error
 	getenv         func(string) string
 	stdout, stderr io.Writer
@@ -113,7 +116,7 @@ func (r *runner) run(ctx context.Context, mayInstall bool, command []string) (co
 			err = errors.Join(err, closed)
 		}
 	}()
-	env, err := r.start(ctx, yard, missing)
+	env, missing, err := r.start(ctx, yard, missing)
 	if err != nil {
 		return exitFailed, err
 	}

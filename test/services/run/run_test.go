@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -55,6 +56,7 @@ func fixture(installed ...server.Kind) (*runner, *output) {
 			}
 			return "", &server.MissingError{Kind: k}
 		},
+		shared:  sharedServers(),
 		install: func(context.Context, []server.Kind, io.Writer) error { return errors.New("the network is away") },
 		getenv:  func(string) string { return "" }, stdout: o, stderr: o,
 	}, o
@@ -91,7 +93,7 @@ func TestWhatIsLeftOutIsSaidLast(t *testing.T) {
 
 func TestRequiredServersThatAreMissingFailBeforeAnythingRuns(t *testing.T) {
 	t.Parallel()
-	r, o := fixture(server.KindPostgres, server.KindKafka, server.KindS3, server.KindChromium, server.KindNode, server.KindPython)
+	r, o := fixture(slices.DeleteFunc(server.Kinds(), func(k server.Kind) bool { return k == server.KindRedis || k == server.KindPgBouncer })...)
 	code := r.main(t.Context(), []string{"-require", "-install", "--", "sh", "-c", "echo it ran"})
 	if code == 0 || strings.Contains(o.String(), "it ran") {
 		t.Errorf("exit code %d:\n%s", code, o)
@@ -100,6 +102,35 @@ func TestRequiredServersThatAreMissingFailBeforeAnythingRuns(t *testing.T) {
 		if !strings.Contains(o.String(), want) {
 			t.Errorf("it did not say %q:\n%s", want, o)
 		}
+	}
+}
+
+// What is installed in name only is missing, too: what Maven would have to fetch.
+func TestASharedServerThatCannotBeHadIsMissing(t *testing.T) {
+	t.Parallel()
+	for _, require := range []bool{false, true} {
+		r, o := fixture(server.Kinds()...)
+		r.shared = []shared{{server.KindSearch, "KITH_TEST_OF_SHARED", nil, func(context.Context, *server.Yard) (string, error) {
+			return "", fmt.Errorf("%w: the network is away", &server.MissingError{Kind: server.KindSearch})
+		}}}
+		args := []string{"--", "sh", "-c", "echo it ran at $KITH_TEST_OF_SHARED."}
+		if require {
+			args = append([]string{"-require"}, args...)
+		}
+		if code := r.main(t.Context(), args); (code != 0) != require || strings.Contains(o.String(), "it ran at .") == require {
+			t.Errorf("required %t: exit code %d:\n%s", require, code, o)
+		}
+		if !strings.Contains(o.String(), "the network is away") {
+			t.Errorf("it did not say why:\n%s", o)
+		}
+	}
+}
+
+func TestAPackageOfSeveralServersIsNamedOnce(t *testing.T) {
+	t.Parallel()
+	got := packages([]server.Kind{server.KindKafka, server.KindRedis, server.KindSearch, server.KindElastic})
+	if want := []string{"maven", "redis-server"}; !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
 	}
 }
 
@@ -135,7 +166,7 @@ func TestStoppingEndsAllThatTheCommandStarted(t *testing.T) {
 
 func TestWithoutACommandItShowsWhatToExport(t *testing.T) {
 	t.Parallel()
-	for _, k := range []server.Kind{server.KindPostgres, server.KindRedis} {
+	for _, k := range []server.Kind{server.KindPostgres, server.KindRedis, server.KindSearch} {
 		if _, err := server.Find(k); err != nil && os.Getenv("KITH_TEST_REQUIRE") != "1" {
 			t.Skip(err)
 		}
@@ -156,7 +187,10 @@ func TestWithoutACommandItShowsWhatToExport(t *testing.T) {
 	if code := <-ended; code != 0 {
 		t.Errorf("exit code %d", code)
 	}
-	for _, want := range []string{"export KITH_TEST_DATABASE_URL='postgres://", "export KITH_TEST_REDIS_URL='redis://", "Postgres 1", "Redis "} {
+	for _, want := range []string{
+		"export KITH_TEST_DATABASE_URL='postgres://", "export KITH_TEST_REDIS_URL='redis://", "export KITH_TEST_SEARCH_URL='http://",
+		"Postgres 1", "Redis ", "OpenSearch 2.",
+	} {
 		if !strings.Contains(o.String(), want) {
 			t.Errorf("it did not say %q:\n%s", want, o)
 		}

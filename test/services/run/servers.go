@@ -2,11 +2,14 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -63,49 +66,72 @@ func names(kinds []server.Kind) string {
 	return strings.Join(words, ", ")
 }
 
-// start makes sure that the servers that are shared run, as far as they are there,
-// and returns what the environment of tests has to hold.
-func (r *runner) start(ctx context.Context, yard *server.Yard, missing []server.Kind) (env []string, err error) {
-	for _, shared := range []struct {
-		kind     server.Kind
-		variable string
-		version  func(ctx context.Context, url string) (string, error)
-		start    func() (string, error)
-	}{
-		{server.KindPostgres, services.DatabaseVariable, postgresVersion, func() (string, error) {
+// shared is a server that all tests share.
+type shared struct {
+	kind     server.Kind
+	variable string // that names it
+	version  func(ctx context.Context, url string) (string, error)
+	start    func(ctx context.Context, yard *server.Yard) (url string, err error)
+}
+
+// sharedServers returns those that all tests share.
+func sharedServers() []shared {
+	return []shared{
+		{server.KindPostgres, services.DatabaseVariable, postgresVersion, func(ctx context.Context, yard *server.Yard) (string, error) {
 			p, err := yard.Postgres(ctx, server.PostgresConfig{Settings: server.Careless()})
 			if err != nil {
 				return "", err //nolint:wrapcheck // says all
 			}
 			return p.URL("postgres"), nil
 		}},
-		{server.KindRedis, services.RedisVariable, redisVersion, func() (string, error) {
+		{server.KindRedis, services.RedisVariable, redisVersion, func(ctx context.Context, yard *server.Yard) (string, error) {
 			s, err := yard.Redis(ctx)
 			if err != nil {
 				return "", err //nolint:wrapcheck // says all
 			}
 			return s.URL(0), nil
 		}},
-	} {
-		at, how := r.getenv(shared.variable), "of "+shared.variable
-		switch {
-		case at != "":
-		case slices.Contains(missing, shared.kind):
-			continue
-		default:
-			if at, err = shared.start(); err != nil {
-				return nil, fmt.Errorf("start %s: %w", shared.kind, err)
+		{server.KindSearch, services.SearchVariable, searchVersion, func(ctx context.Context, yard *server.Yard) (string, error) {
+			s, err := yard.Search(ctx, server.SearchConfig{})
+			if err != nil {
+				return "", err //nolint:wrapcheck // says all
 			}
-			how = "started"
-		}
-		version, err := shared.version(ctx, at)
-		if err != nil {
-			return nil, fmt.Errorf("%s (%s): %w", shared.kind, how, err)
-		}
-		env = append(env, shared.variable+"="+at)
-		r.say("%s %s at %s, %s", shared.kind, version, host(at), how)
+			return s.URL(), nil
+		}},
 	}
-	for _, k := range []server.Kind{server.KindPgBouncer, server.KindKafka, server.KindS3} {
+}
+
+// running is where a shared server is, and what it is.
+type running struct {
+	at, how, version string
+	err              error
+}
+
+// start makes sure that the servers that are shared run, as far as they are there,
+// and returns what the environment of tests has to hold, and what turned out to be
+// missing, too.
+func (r *runner) start(ctx context.Context, yard *server.Yard, missing []server.Kind) (env []string, _ []server.Kind, err error) {
+	found := make([]running, len(r.shared))
+	var starts sync.WaitGroup // all at once: it is the slowest that one waits for
+	for i, s := range r.shared {
+		starts.Go(func() { found[i] = r.begin(ctx, yard, s, missing) })
+	}
+	starts.Wait()
+	for i, s := range r.shared {
+		f := found[i]
+		var absent *server.MissingError
+		switch {
+		case errors.As(f.err, &absent) && !r.require:
+			r.say("%v", f.err)
+			missing = append(missing, s.kind)
+		case f.err != nil:
+			return nil, nil, fmt.Errorf("%s: %w", s.kind, f.err)
+		case f.at != "":
+			env = append(env, s.variable+"="+f.at)
+			r.say("%s %s at %s, %s", s.kind, f.version, host(f.at), f.how)
+		}
+	}
+	for _, k := range []server.Kind{server.KindPgBouncer, server.KindKafka, server.KindElastic, server.KindS3} {
 		if !slices.Contains(missing, k) {
 			r.say("%s is installed; tests start their own", k)
 		}
@@ -113,7 +139,27 @@ func (r *runner) start(ctx context.Context, yard *server.Yard, missing []server.
 	if r.require {
 		env = append(env, services.RequireVariable+"=1")
 	}
-	return env, nil
+	return env, missing, nil
+}
+
+// begin returns where a shared server is, after starting it where nobody else has;
+// the zero value when it is missing.
+func (r *runner) begin(ctx context.Context, yard *server.Yard, s shared, missing []server.Kind) (f running) {
+	f.at, f.how = r.getenv(s.variable), "of "+s.variable
+	switch {
+	case f.at != "":
+	case slices.Contains(missing, s.kind):
+		return running{}
+	default:
+		f.how = "started"
+		if f.at, f.err = s.start(ctx, yard); f.err != nil {
+			return f
+		}
+	}
+	if f.version, f.err = s.version(ctx, f.at); f.err != nil {
+		f.err = fmt.Errorf("%s: %w", f.how, f.err)
+	}
+	return f
 }
 
 // askTime bounds asking a server that somebody else runs.
@@ -153,6 +199,20 @@ func redisVersion(ctx context.Context, at string) (string, error) {
 		return "", fmt.Errorf("ask for the version: %w", err)
 	}
 	return info["Server"]["redis_version"], nil
+}
+
+func searchVersion(ctx context.Context, at string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, askTime)
+	defer cancel()
+	answer, err := server.AskSearch(ctx, http.MethodGet, at, "/")
+	if err != nil {
+		return "", err //nolint:wrapcheck // says all
+	}
+	var says struct{ Version struct{ Number string } }
+	if err := json.Unmarshal(answer, &says); err != nil {
+		return "", fmt.Errorf("ask for the version: %w", err)
+	}
+	return says.Version.Number, nil
 }
 
 // host returns where a URL points, without the password.

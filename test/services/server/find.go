@@ -18,6 +18,8 @@ const (
 	KindRedis     Kind = "Redis"
 	KindPgBouncer Kind = "pgbouncer"
 	KindKafka     Kind = "Kafka"
+	KindSearch    Kind = "OpenSearch"
+	KindElastic   Kind = "Elasticsearch"
 	KindS3        Kind = "S3"
 )
 
@@ -30,7 +32,9 @@ const (
 
 // Kinds returns all of them.
 func Kinds() []Kind {
-	return []Kind{KindPostgres, KindRedis, KindPgBouncer, KindKafka, KindS3, KindChromium, KindNode, KindPython}
+	return []Kind{
+		KindPostgres, KindRedis, KindPgBouncer, KindKafka, KindSearch, KindElastic, KindS3, KindChromium, KindNode, KindPython,
+	}
 }
 
 // Package returns the name of its package in Debian, "" for what is built instead.
@@ -42,8 +46,8 @@ func (k Kind) Package() string {
 		return "redis-server"
 	case KindPgBouncer:
 		return "pgbouncer"
-	case KindKafka:
-		return "maven" // which needs Java, and fetches it
+	case KindKafka, KindSearch, KindElastic:
+		return "maven" // which needs Java, and fetches them
 	case KindChromium:
 		return "chromium"
 	case KindNode:
@@ -53,6 +57,9 @@ func (k Kind) Package() string {
 	}
 	return ""
 }
+
+// folder begins the names of directories for a kind.
+func (k Kind) folder() string { return strings.ToLower(string(k)) }
 
 // MissingError says that a server is not installed.
 type MissingError struct{ Kind Kind }
@@ -69,8 +76,8 @@ var places = []string{ //nolint:gochecknoglobals // a constant list
 
 // Find returns the path of the program of a kind.
 func Find(k Kind) (string, error) {
-	if k == KindKafka {
-		return findKafka()
+	if jars, ok := jarSetOf(k); ok {
+		return jars.find()
 	}
 	name := map[Kind]string{
 		KindPostgres: "postgres", KindRedis: "redis-server", KindPgBouncer: "pgbouncer", KindS3: s3Name,

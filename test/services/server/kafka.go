@@ -29,8 +29,7 @@ type Kafka struct {
 	daemon
 
 	yard   *Yard
-	java   string
-	jars   string
+	java   java
 	config KafkaConfig
 	ports  kafkaPorts
 	secure *kafkaSecurity // nil: one listener
@@ -40,20 +39,12 @@ type kafkaPorts struct{ plain, controller, secure int }
 
 // Kafka makes a Kafka and starts it.
 func (y *Yard) Kafka(ctx context.Context, c KafkaConfig) (*Kafka, error) {
-	java, err := Find(KindKafka)
+	dir, err := y.subdirectory(KindKafka.folder())
 	if err != nil {
 		return nil, err
 	}
-	cached, err := jars(ctx)
-	if err != nil {
-		return nil, err
-	}
-	dir, err := y.subdirectory("kafka")
-	if err != nil {
-		return nil, err
-	}
-	k := &Kafka{yard: y, java: java, daemon: daemon{name: "Kafka", dir: dir}, config: c}
-	if k.jars, err = k.reach(cached); err != nil {
+	k := &Kafka{yard: y, daemon: daemon{name: string(KindKafka), dir: dir}, config: c}
+	if k.java, err = y.java(ctx, KindKafka, dir); err != nil {
 		return nil, errors.Join(err, k.Remove())
 	}
 	for try := 1; ; try++ {
@@ -70,28 +61,6 @@ func (y *Yard) Kafka(ctx context.Context, c KafkaConfig) (*Kafka, error) {
 			return nil, errors.Join(fmt.Errorf("server: remove the data of Kafka: %w", err), k.Remove())
 		}
 	}
-}
-
-// reach returns a folder with the jars to which the account of servers gets: a
-// user's cache is their own.
-func (k *Kafka) reach(cached string) (string, error) {
-	if k.yard.account == nil {
-		return cached, nil
-	}
-	dir := filepath.Join(k.dir, "jars")
-	if err := os.CopyFS(dir, os.DirFS(cached)); err != nil {
-		return "", fmt.Errorf("server: copy the jars of Kafka: %w", err)
-	}
-	err := filepath.WalkDir(dir, func(path string, _ os.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		return k.yard.give(path)
-	})
-	if err != nil {
-		return "", fmt.Errorf("server: give the jars to Kafka: %w", err)
-	}
-	return dir, nil
 }
 
 // format chooses ports and makes an empty store.
@@ -164,13 +133,7 @@ func (k *Kafka) properties() string {
 
 // run runs a class of Kafka.
 func (k *Kafka) run(args ...string) (*process, error) {
-	return k.yard.begin(command{
-		path: k.java, dir: k.dir, log: k.logPath(),
-		args: append([]string{
-			"-Xms128m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Djava.io.tmpdir=" + k.dir,
-			"-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp", filepath.Join(k.jars, "*"),
-		}, args...),
-	})
+	return k.yard.begin(k.java.command(&k.daemon, append([]string{"-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"}, args...)...))
 }
 
 // Start starts the server again, on its ports, and waits until it answers.

@@ -77,9 +77,8 @@ func (y *Yard) S3(ctx context.Context) (*S3, error) {
 // that of its users.
 func (s *S3) prepare() error {
 	for _, name := range []string{"data", "users"} {
-		path := filepath.Join(s.dir, name)
-		if err := errors.Join(os.Mkdir(path, 0o700), s.yard.give(path)); err != nil {
-			return fmt.Errorf("server: make a directory: %w", err)
+		if err := s.yard.mkdir(filepath.Join(s.dir, name)); err != nil {
+			return err
 		}
 	}
 	users := fmt.Sprintf(`{"accessAccounts":{%q:{"access":%q,"secret":%q,"role":"user"}}}`, s.guest, s.guest, s.guestSecret)

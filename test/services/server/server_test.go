@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"strconv"
@@ -198,6 +200,54 @@ func TestAServerThatCannotStartSaysWhy(t *testing.T) {
 	}
 	if _, err := y.Redis(t.Context(), "no-such-setting 1"); err == nil || !strings.Contains(err.Error(), "no-such-setting") {
 		t.Errorf("Redis: %v", err)
+	}
+}
+
+func TestASearchEngineThatCannotStartSaysWhy(t *testing.T) {
+	t.Parallel()
+	installed(t, server.KindSearch)
+	y := open(t)
+	_, err := y.Search(t.Context(), server.SearchConfig{Settings: map[string]string{"no.such.setting": "1"}})
+	if err == nil || !strings.Contains(err.Error(), "no.such.setting") {
+		t.Errorf("%v", err)
+	}
+	if _, err := y.Search(t.Context(), server.SearchConfig{Engine: server.KindRedis}); err == nil {
+		t.Error("Redis is a search engine")
+	}
+}
+
+// A server whose port somebody else has got is not ready when that one answers.
+func TestASearchEngineIsNotReadyBecauseAnotherAnswers(t *testing.T) {
+	t.Parallel()
+	installed(t, server.KindSearch)
+	y := open(t)
+	s, err := y.Search(t.Context(), server.SearchConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	other := http.Server{
+		ReadHeaderTimeout: time.Minute,
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = io.WriteString(w, `{"cluster_name":"other","status":"green"}`)
+		}),
+	}
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", strings.TrimPrefix(s.URL(), "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error, 1)
+	go func() { served <- other.Serve(l) }()
+	if err := s.Start(t.Context()); err == nil || !strings.Contains(err.Error(), "Address already in use") {
+		t.Errorf("it started: %v", err)
+	}
+	if err := other.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := <-served; !errors.Is(err, http.ErrServerClosed) {
+		t.Error(err)
 	}
 }
 

@@ -101,10 +101,15 @@ func (y *Yard) subdirectory(kind string) (string, error) {
 	y.made++
 	dir := filepath.Join(y.dir, kind+strconv.Itoa(y.made))
 	y.mu.Unlock()
+	return dir, y.mkdir(dir)
+}
+
+// mkdir makes a directory for the servers.
+func (y *Yard) mkdir(dir string) error {
 	if err := os.Mkdir(dir, 0o700); err != nil {
-		return "", fmt.Errorf("server: make a directory: %w", err)
+		return fmt.Errorf("server: make a directory: %w", err)
 	}
-	return dir, y.give(dir)
+	return y.give(dir)
 }
 
 // give makes a file belong to the servers.
