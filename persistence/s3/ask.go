@@ -30,7 +30,7 @@ const (
 // persistence.ErrAway where the server did not do what was asked, or is that of ctx
 // when the caller has gone.
 func (s *Store) call(ctx context.Context, name, method, path string, use func(*http.Response) error) error {
-	if s.away.Load() {
+	if s.watch.Away() {
 		return fmt.Errorf("s3: %s %s: %w", name, path, persistence.ErrAway)
 	}
 	err := s.ask(ctx, name, method, path, use)
@@ -42,10 +42,7 @@ func (s *Store) call(ctx context.Context, name, method, path string, use func(*h
 		err = ctx.Err()
 	default:
 		err = fmt.Errorf("%w: %w", persistence.ErrAway, err)
-		select {
-		case s.suspect <- struct{}{}:
-		default: // it is being looked into
-		}
+		s.watch.Suspect()
 	}
 	return fmt.Errorf("s3: %s %s: %w", name, path, err)
 }

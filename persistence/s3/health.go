@@ -5,60 +5,36 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"kith/persistence"
 )
 
-const (
-	// probeEvery is how often the bucket is looked at while all is well, and
-	// awayEvery while it is not.
-	probeEvery = 10 * time.Second
-	awayEvery  = time.Second
-)
-
 // Run looks at the bucket until ctx ends: at once, every so often, and after a call
 // that failed.
-func (s *Store) Run(ctx context.Context) error {
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	for {
-		select {
-		case <-timer.C:
-		case <-s.suspect:
-		case <-ctx.Done():
-			return nil
-		}
-		s.probe(ctx)
-		if s.away.Load() {
-			timer.Reset(awayEvery)
-		} else {
-			timer.Reset(probeEvery)
-		}
-	}
-}
+func (s *Store) Run(ctx context.Context) error { return s.watch.Run(ctx) } //nolint:wrapcheck // there is none
 
 // probe asks for an object that is not there: a bucket that says so is there, too,
 // and lets us read.
-func (s *Store) probe(ctx context.Context) {
-	bounded, cancel := context.WithTimeout(ctx, s.timeout)
-	defer cancel()
-	err := s.ask(bounded, callProbe, http.MethodGet, s.probed, func(*http.Response) error { return nil })
-	switch {
-	case ctx.Err() != nil:
-	case err == nil, errors.Is(err, persistence.ErrNotFound):
-		if s.away.Swap(false) {
-			s.logger.Info("the object store is back")
-		}
-	case !s.away.Swap(true):
-		s.logger.Warn("the object store cannot be used; no photos are uploaded or changed until it can", "error", err)
+func (s *Store) probe(ctx context.Context) error {
+	err := s.ask(ctx, callProbe, http.MethodGet, s.probed, func(*http.Response) error { return nil })
+	if errors.Is(err, persistence.ErrNotFound) {
+		return nil
 	}
+	return err
+}
+
+func (s *Store) told(err error) {
+	if err != nil {
+		s.logger.Warn("the object store cannot be used; no photos are uploaded or changed until it can", "error", err)
+		return
+	}
+	s.logger.Info("the object store is back")
 }
 
 // Degraded reports whether the bucket cannot be used, as the last probe found it.
-func (s *Store) Degraded() bool { return s.away.Load() }
+func (s *Store) Degraded() bool { return s.watch.Away() }
 
 type metrics struct {
 	failures *prometheus.CounterVec

@@ -10,7 +10,6 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -18,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"kith/persistence"
+	"kith/persistence/away"
 	"kith/persistence/photo"
 )
 
@@ -66,8 +66,7 @@ type Store struct {
 	metrics     *metrics
 
 	reading chan struct{} // a place each; full: the next waits, for as long as a call may take
-	away    atomic.Bool   // as the last probe found it
-	suspect chan struct{} // has one when a call failed since
+	watch   *away.Watch
 }
 
 var _ persistence.Blobs = (*Store)(nil)
@@ -112,8 +111,9 @@ func New(cfg Config) (*Store, error) {
 		// A redirect says that the bucket is elsewhere, where this signature does not hold.
 		client:  &http.Client{Transport: cfg.Transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
 		signer:  v4.NewSigner(func(o *v4.SignerOptions) { o.DisableURIPathEscaping = true }), // as S3 wants it
-		reading: make(chan struct{}, readers), suspect: make(chan struct{}, 1),
+		reading: make(chan struct{}, readers),
 	}
+	s.watch = away.New(s.timeout, s.probe, s.told)
 	if err := s.metrics.register(cfg.Registerer, s); err != nil {
 		return nil, err
 	}
@@ -137,7 +137,7 @@ func (s *Store) UploadURL(ctx context.Context, path, contentType string, ttl tim
 		return "", fmt.Errorf("s3: upload URL for %s: %w", path, persistence.ErrNotPhoto)
 	case ttl < time.Second || ttl > maxTTL:
 		return "", fmt.Errorf("s3: upload URL for %s: it cannot work for %s", path, ttl)
-	case s.away.Load():
+	case s.watch.Away():
 		return "", fmt.Errorf("s3: upload URL for %s: %w", path, persistence.ErrAway)
 	}
 	r, err := http.NewRequestWithContext(ctx, http.MethodPut, s.base+path, http.NoBody)
