@@ -24,8 +24,10 @@ const (
 
 // Handler has the effect of records.
 type Handler interface {
-	// Begin is called once, before the first record, with the saved marks.
-	Begin(ctx context.Context, marks [persistence.LaneCount]uint64) error
+	// Begin is called once, before the first record, with the saved marks. It returns
+	// where to go on from: the marks, or positions above them up to which every
+	// record has had its effect in another way.
+	Begin(ctx context.Context, marks [persistence.LaneCount]uint64) (from [persistence.LaneCount]uint64, err error)
 	// Handle takes the next records of one lane, in order. It is called by one
 	// goroutine; while it blocks, the tail waits. Each record is acknowledged
 	// with Tail.Ack when it has had its effect, in any order, by any goroutine;
@@ -142,9 +144,10 @@ func (t *Tail) Lag() uint64 {
 	}
 	var lag uint64
 	for lane := range uint8(persistence.LaneCount) {
-		// In this order, so that the head is never below what is done.
+		// In this order, so that the head is not below what is done; it can be where the
+		// handler began above what this process knows yet.
 		done := t.windows[lane].position()
-		lag += t.cfg.Committer.Ring(lane).Head() - done
+		lag += max(t.cfg.Committer.Ring(lane).Head(), done) - done
 	}
 	return lag
 }
@@ -158,16 +161,17 @@ func (t *Tail) Run(ctx context.Context) error {
 		return nil
 	}
 	for lane := range t.lanes {
-		t.lanes[lane].read = marks[lane]
 		t.windows[lane].start(marks[lane])
 	}
-	if err := t.cfg.Handler.Begin(ctx, marks); err != nil {
+	t.started.Store(true)
+	from, err := t.cfg.Handler.Begin(ctx, marks)
+	if err != nil {
 		if ctx.Err() != nil {
 			return nil //nolint:nilerr // the tail was told to end
 		}
 		return fmt.Errorf("begin tail %s: %w", t.cfg.Name, err)
 	}
-	t.started.Store(true)
+	t.start(marks, from)
 
 	var dirty uint64 // lanes that may have more to read
 	for ctx.Err() == nil {
@@ -194,6 +198,18 @@ func (t *Tail) loadMarks(ctx context.Context) (marks [persistence.LaneCount]uint
 		backoff.Wait(ctx)
 	}
 	return marks, false
+}
+
+// start goes on from where the handler says.
+func (t *Tail) start(marks, from [persistence.LaneCount]uint64) {
+	for lane := range t.lanes {
+		t.lanes[lane].read = max(from[lane], marks[lane])
+		if from[lane] <= marks[lane] {
+			continue
+		}
+		t.windows[lane].start(from[lane])
+		t.cfg.Committer.SaveMarks(persistence.Mark{Tail: t.cfg.Name, Lane: uint8(lane), Pos: from[lane]})
+	}
 }
 
 // pass hands out what the dirty lanes have, a chunk of each, and returns the

@@ -112,7 +112,7 @@ func (b *bench) tail(h *recorder, maxInFlight int) (*streams.Tail, func()) {
 type recorder struct {
 	t     *testing.T
 	tail  *streams.Tail
-	begin func(marks [persistence.LaneCount]uint64) error
+	begin func(marks [persistence.LaneCount]uint64) (from [persistence.LaneCount]uint64, err error)
 	keep  bool // do not acknowledge
 
 	mu   sync.Mutex
@@ -126,12 +126,13 @@ func newRecorder(t *testing.T) *recorder {
 	return &recorder{t: t, more: make(chan struct{}, 1)}
 }
 
-func (h *recorder) Begin(_ context.Context, marks [persistence.LaneCount]uint64) error {
-	h.last = marks
+func (h *recorder) Begin(_ context.Context, marks [persistence.LaneCount]uint64) (from [persistence.LaneCount]uint64, err error) {
+	from = marks
 	if h.begin != nil {
-		return h.begin(marks)
+		from, err = h.begin(marks)
 	}
-	return nil
+	h.last = from
+	return from, err
 }
 
 func (h *recorder) Handle(_ context.Context, records []persistence.Record) {
@@ -250,7 +251,10 @@ func TestAHeldMarkIsNotSaved(t *testing.T) {
 		b := newBench(t, nil)
 		b.commit(1, 10)
 		h := newRecorder(t)
-		h.begin = func([persistence.LaneCount]uint64) error { h.tail.Hold(1); return nil }
+		h.begin = func(marks [persistence.LaneCount]uint64) ([persistence.LaneCount]uint64, error) {
+			h.tail.Hold(1)
+			return marks, nil
+		}
 		tail, _ := b.tail(h, 0)
 		h.await(10)
 		pause(time.Minute)
@@ -448,10 +452,45 @@ func TestATailEndsWhenItsHandlerCannotBegin(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.begin = func([persistence.LaneCount]uint64) error { return cause }
+	h.begin = func(marks [persistence.LaneCount]uint64) ([persistence.LaneCount]uint64, error) { return marks, cause }
 	if err := tail.Run(t.Context()); !errors.Is(err, cause) {
 		t.Errorf("run: %v, want %v", err, cause)
 	}
+}
+
+// What a handler says to have had its effect in another way is not handed out, now or
+// after a restart, and behind nothing.
+func TestATailGoesOnFromWhereItsHandlerSays(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, nil)
+		b.commit(1, 10)
+		b.commit(2, 5)
+		h := newRecorder(t)
+		h.begin = func(marks [persistence.LaneCount]uint64) ([persistence.LaneCount]uint64, error) {
+			if lag := h.tail.Lag(); lag != 15 {
+				t.Errorf("while the handler begins, the lag is %d, want 15", lag)
+			}
+			marks[1] = 8
+			marks[3] = 4 // of which this process does not know yet
+			return marks, nil
+		}
+		tail, stop := b.tail(h, 0)
+		if got := h.await(7); got[0].Pos+got[6].Pos == 0 {
+			t.Errorf("handed out were %v", got)
+		}
+		synctest.Wait()
+		if lag := tail.Lag(); lag != 0 {
+			t.Errorf("the lag is %d, want 0", lag)
+		}
+		pause(time.Minute)
+		stop()
+		for lane, want := range map[uint8]uint64{1: 10, 2: 5, 3: 4} {
+			if mark := b.store.Mark(testTail, lane); mark != want {
+				t.Errorf("the mark of lane %d is %d, want %d", lane, mark, want)
+			}
+		}
+	})
 }
 
 func TestATailNeedsItsParts(t *testing.T) {

@@ -26,24 +26,33 @@ type operator interface {
 	SetRole(ctx context.Context, username string, role user.Role) error
 	// Verify checks the stored data; progress is told the number of users done.
 	Verify(ctx context.Context, progress func(users int)) (usergrain.Report, error)
+	// Reindex builds the index of the search engine anew and returns how many users
+	// are in it; progress is told the number of users done, of about how many.
+	Reindex(ctx context.Context, progress func(done, total int)) (users int, err error)
+}
+
+// access is what an operator needs where no server runs.
+type access struct {
+	storage
+	key    secret // of tokens; "": the one in the data dir
+	search searchSettings
 }
 
 // withOperator calls f with an operator of the data dir: through the socket of
-// the server that runs on it, or else on the data itself, with key as the key of
-// tokens (empty: the one in the data dir).
-func withOperator(ctx context.Context, s storage, key secret, f func(operator) error) (err error) {
-	if err := s.check(); err != nil {
+// the server that runs on it, or else on the data itself.
+func withOperator(ctx context.Context, a access, f func(operator) error) (err error) {
+	if err := a.check(); err != nil {
 		return err
 	}
-	socket := filepath.Join(s.DataDir, socketFile)
+	socket := filepath.Join(a.DataDir, socketFile)
 	if conn, dialErr := (&net.Dialer{}).DialContext(ctx, "unix", socket); dialErr == nil {
 		_ = conn.Close() // it only shows that somebody is there
 		return f(newRemoteOperator(socket))
 	}
-	if _, err := os.Stat(filepath.Join(s.DataDir, databaseFile)); err != nil && s.DatabaseURL == "" {
-		return fmt.Errorf("no database in %s; is KITH_DATA_DIR right?", s.DataDir)
+	if _, err := os.Stat(filepath.Join(a.DataDir, databaseFile)); err != nil && a.DatabaseURL == "" {
+		return fmt.Errorf("no database in %s; is KITH_DATA_DIR right?", a.DataDir)
 	}
-	local, closeAll, err := openOperator(ctx, s, key)
+	local, closeAll, err := openOperator(ctx, a)
 	if err != nil {
 		return err
 	}
@@ -65,12 +74,13 @@ type (
 		Role     string `json:"role"`
 	}
 	roleAnswer struct{}
-	// verifyLine is one line of the answer to a verification: how far it is, and
-	// in the last line the report or an error.
-	verifyLine struct {
-		Users  int               `json:"users,omitempty"`
-		Report *usergrain.Report `json:"report,omitempty"`
-		Error  string            `json:"error,omitempty"`
+	// line is one line of the answer to what takes long: how far it is, and in the
+	// last line the result or an error.
+	line struct {
+		Done   int             `json:"done,omitempty"`
+		Total  int             `json:"total,omitempty"` // about; 0: nobody knows
+		Result json.RawMessage `json:"result,omitempty"`
+		Error  string          `json:"error,omitempty"`
 	}
 	errorAnswer struct {
 		Error string `json:"error"`
@@ -112,20 +122,33 @@ func adminHandler(o operator) http.Handler {
 		writeAdmin(w, http.StatusOK, roleAnswer{})
 	})
 	mux.HandleFunc("GET /verify", func(w http.ResponseWriter, r *http.Request) {
-		out := json.NewEncoder(w)
-		flush := http.NewResponseController(w)
-		report, err := o.Verify(r.Context(), func(users int) {
-			// A reader who has gone ends the request's context.
-			_ = out.Encode(verifyLine{Users: users})
-			_ = flush.Flush()
+		answerLines(w, r, func(ctx context.Context, tell func(done, total int)) (any, error) {
+			return o.Verify(ctx, func(users int) { tell(users, 0) })
 		})
-		last := verifyLine{Report: &report}
-		if err != nil {
-			last = verifyLine{Error: err.Error()}
-		}
-		_ = out.Encode(last)
+	})
+	mux.HandleFunc("POST /reindex", func(w http.ResponseWriter, r *http.Request) {
+		answerLines(w, r, func(ctx context.Context, tell func(done, total int)) (any, error) { return o.Reindex(ctx, tell) })
 	})
 	return mux
+}
+
+// answerLines answers with lines: what do tells, and its result.
+func answerLines(w http.ResponseWriter, r *http.Request, do func(ctx context.Context, tell func(done, total int)) (any, error)) {
+	out := json.NewEncoder(w)
+	flush := http.NewResponseController(w)
+	result, err := do(r.Context(), func(done, total int) {
+		// A reader who has gone ends the request's context.
+		_ = out.Encode(line{Done: done, Total: total})
+		_ = flush.Flush()
+	})
+	var last line
+	if err == nil {
+		last.Result, err = json.Marshal(result)
+	}
+	if err != nil {
+		last = line{Error: err.Error()}
+	}
+	_ = out.Encode(last)
 }
 
 func writeAdmin(w http.ResponseWriter, status int, body any) {
@@ -185,34 +208,46 @@ func (o remoteOperator) SetRole(ctx context.Context, username string, role user.
 }
 
 // Verify implements operator.
-func (o remoteOperator) Verify(ctx context.Context, progress func(users int)) (usergrain.Report, error) {
-	var report *usergrain.Report
-	err := o.call(ctx, http.MethodGet, "/verify", nil, func(r io.Reader) error {
+func (o remoteOperator) Verify(ctx context.Context, progress func(users int)) (report usergrain.Report, err error) {
+	err = o.lines(ctx, http.MethodGet, "/verify", func(done, _ int) { progress(done) }, &report)
+	return report, err
+}
+
+// Reindex implements operator.
+func (o remoteOperator) Reindex(ctx context.Context, progress func(done, total int)) (users int, err error) {
+	err = o.lines(ctx, http.MethodPost, "/reindex", progress, &users)
+	return users, err
+}
+
+// lines reads an answer of lines.
+func (o remoteOperator) lines(ctx context.Context, method, path string, progress func(done, total int), result any) error {
+	ended := false
+	err := o.call(ctx, method, path, nil, func(r io.Reader) error {
 		lines := bufio.NewScanner(r)
 		lines.Buffer(nil, 1<<20)
 		for lines.Scan() {
-			var line verifyLine
-			if err := json.Unmarshal(lines.Bytes(), &line); err != nil {
+			var l line
+			if err := json.Unmarshal(lines.Bytes(), &l); err != nil {
 				return fmt.Errorf("read a line: %w", err)
 			}
 			switch {
-			case line.Error != "":
-				return errors.New(line.Error)
-			case line.Report != nil:
-				report = line.Report
-			case progress != nil:
-				progress(line.Users)
+			case l.Error != "":
+				return errors.New(l.Error)
+			case l.Result == nil:
+				progress(l.Done, l.Total)
+				continue
 			}
+			if err := json.Unmarshal(l.Result, result); err != nil {
+				return fmt.Errorf("read the result: %w", err)
+			}
+			ended = true
 		}
 		return lines.Err()
 	})
-	switch {
-	case err != nil:
-		return usergrain.Report{}, err
-	case report == nil:
-		return usergrain.Report{}, errors.New("the server ended before the report")
+	if err == nil && !ended {
+		err = errors.New("the server ended before it was done")
 	}
-	return *report, nil
+	return err
 }
 
 func (o remoteOperator) call(ctx context.Context, method, path string, body []byte, read func(io.Reader) error) (err error) {

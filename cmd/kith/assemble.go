@@ -22,6 +22,7 @@ import (
 	"kith/persistence"
 	"kith/persistence/lanes"
 	"kith/persistence/memory"
+	"kith/persistence/opensearch"
 	"kith/persistence/postgres"
 	"kith/persistence/redis"
 	"kith/streams/effects"
@@ -50,6 +51,7 @@ type server struct {
 	counts    persistence.Limits
 	committer *lanes.Committer
 	client    *usergrain.Client
+	engine    *opensearch.Engine // nil: the database alone searches
 	photos    persistence.Blobs
 	erase     func(ctx context.Context, path string) error // of a photo, for good
 	degraded  []func() string                              // name what does not answer, or ""
@@ -66,7 +68,7 @@ func assemble(ctx context.Context, s *settings, d *dataDir, logger *slog.Logger)
 		}
 	}()
 	for _, step := range []func(context.Context) error{
-		v.takePorts, v.open, v.write, v.actors, v.tails, v.kafka, v.admin, v.public,
+		v.takePorts, v.open, v.write, v.actors, v.tails, v.search, v.kafka, v.admin, v.public,
 	} {
 		if err := step(ctx); err != nil {
 			return nil, err
@@ -195,7 +197,10 @@ func (v *server) admin(ctx context.Context) error {
 		return nil
 	}
 	v.closing(func() error { return closeListener(l) })
-	o := &localOperator{directory: v.db, audit: v.db, tokens: tokens, commands: running(v.client)}
+	o := &localOperator{db: v.db, tokens: tokens, commands: running(v.client)}
+	if v.engine != nil {
+		o.engine = v.engine
+	}
 	v.add("admin socket", func(ctx context.Context) error {
 		// A verification can be long: it ends with us, and says so.
 		return v.serveHTTP(l, &http.Server{
@@ -234,7 +239,7 @@ func (v *server) public(ctx context.Context) error {
 	}
 	g, err := gateway.New(gateway.Config{ //nolint:contextcheck // requests bring their own
 		Grains: v.client, Relations: v.client, Directory: v.db, Edges: v.db, Credentials: v.db, Cards: v.cards,
-		Activities: v.db, Feeds: v.db, Notifications: v.db, Search: v.db, Shuffle: listed, Blobs: v.photos, Limits: gate, Provider: outside,
+		Activities: v.db, Feeds: v.db, Notifications: v.db, Search: v.searching(), Shuffle: listed, Blobs: v.photos, Limits: gate, Provider: outside,
 		Hub: hub, HubMetrics: metrics, Origins: origins,
 		Secret: v.secret, AccessTTL: v.settings.AccessTTL.duration(), RefreshTTL: v.settings.RefreshTTL.duration(),
 		Ready: v.ready, Logger: v.logger, Registerer: v.registry, Version: version(),

@@ -36,20 +36,7 @@ func (s *storage) check() error {
 	if s.DatabasePool < 0 || s.DatabasePool > maxDatabasePool {
 		return badSetting("KITH_DATABASE_POOL", strconv.Itoa(s.DatabasePool), fmt.Sprintf("a number from 0 to %d", maxDatabasePool))
 	}
-	for _, name := range unbuilt() {
-		if os.Getenv(name) != "" {
-			return badSetting(name, "***", "to leave it unset: this version of kith has the embedded engine alone")
-		}
-	}
 	return nil
-}
-
-// unbuilt are the settings of engines that this version does not have. Where one is
-// set and ignored, data would go elsewhere than its operator thinks.
-func unbuilt() []string {
-	return []string{
-		"KITH_SEARCH_URL",
-	}
 }
 
 // signing are the settings of every command that issues tokens.
@@ -76,6 +63,7 @@ type settings struct {
 	RefreshTTL lifetime `name:"refresh-ttl" env:"KITH_REFRESH_TTL" default:"30d" placeholder:"TIME" help:"How long a refresh token is good for."`
 	RedisURL   secret   `name:"redis-url" env:"KITH_REDIS_URL" placeholder:"URL" help:"Redis for cached cards and shared limits, such as redis://cache.example.com:6379/0. Default: in this process."`
 	Quarantine lifetime `name:"username-quarantine" env:"KITH_USERNAME_QUARANTINE" default:"0" placeholder:"TIME" help:"How long the name of a deleted user stays taken."`
+	searchSettings
 	kafkaSettings
 	s3Settings
 	provider
@@ -124,6 +112,9 @@ func (s *settings) check() error {
 	}
 	if err := s.Quarantine.checkOrZero(); err != nil {
 		return badSetting("KITH_USERNAME_QUARANTINE", string(s.Quarantine), err.Error())
+	}
+	if err := s.searchSettings.check(); err != nil {
+		return err
 	}
 	if err := s.kafkaSettings.check(); err != nil {
 		return err

@@ -5,8 +5,9 @@
 //     environment, checked.
 //   - datadir.go, umask_unix.go: what lives in the data dir, the lock on it, and
 //     that it is private.
-//   - serve.go, demo.go, tail.go, token.go, role.go, verify.go, migrate.go: one file a command.
-//   - assemble.go, kafka.go, database.go: the one place that wires the parts.
+//   - serve.go, demo.go, tail.go, token.go, role.go, verify.go,
+//     reindex.go, migrate.go: one file a command.
+//   - assemble.go, kafka.go, search.go, blobs.go, database.go: the one place that wires the parts.
 //   - process.go, lifecycle.go: starting parts in order, stopping them in reverse.
 //   - operator.go, admin.go: the operator's commands, in this process or through
 //     the socket of a server that runs.
@@ -47,6 +48,7 @@ type commands struct {
 	Token   tokenCommand   `cmd:"" help:"Print an access token for an existing user."`
 	Role    roleCommand    `cmd:"" help:"Give a user a role: admin, creator or user."`
 	Verify  verifyCommand  `cmd:"" help:"Check the stored data: counters against edges, journal against projections."`
+	Reindex reindexCommand `cmd:"" help:"Build the index of the search engine anew, beside the one in use, and switch to it."`
 	Migrate migrateCommand `cmd:"" help:"Bring the database's schema up to date, or show where it is."`
 }
 

@@ -16,10 +16,10 @@ import (
 
 // localOperator does the operator's commands on the data itself.
 type localOperator struct {
-	directory persistence.Directory
-	audit     persistence.Audit
-	tokens    *auth.Tokens
-	commands  commander
+	db       database
+	engine   persistence.SearchIndex // nil: there is none
+	tokens   *auth.Tokens
+	commands commander
 }
 
 // Token implements operator. The token belongs to no session: it ends by itself.
@@ -33,7 +33,7 @@ func (o *localOperator) Token(ctx context.Context, username string, ttl time.Dur
 
 // Verify implements operator.
 func (o *localOperator) Verify(ctx context.Context, progress func(users int)) (usergrain.Report, error) {
-	return usergrain.Verify(ctx, o.audit, progress)
+	return usergrain.Verify(ctx, o.db, progress)
 }
 
 // SetRole implements operator.
@@ -51,7 +51,7 @@ func (o *localOperator) SetRole(ctx context.Context, username string, role user.
 }
 
 func (o *localOperator) find(ctx context.Context, username string) (*user.Account, error) {
-	account, err := o.directory.ByUsername(ctx, username)
+	account, err := o.db.ByUsername(ctx, username)
 	if errors.Is(err, persistence.ErrNotFound) {
 		return nil, fmt.Errorf("no user is called %q", username)
 	}
@@ -99,25 +99,41 @@ func starting(d *dataDir, db database) commander {
 }
 
 // openOperator opens the data of a data dir on which no server runs.
-func openOperator(ctx context.Context, s storage, given secret) (_ operator, closeAll func() error, err error) {
-	d, err := openDataDir(s.DataDir)
+func openOperator(ctx context.Context, a access) (_ operator, closeAll func() error, err error) {
+	p := newProcess(slog.New(slog.DiscardHandler)) // what fails is returned
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, p.close())
+		}
+	}()
+	d, err := openDataDir(a.DataDir)
 	if err != nil {
 		return nil, nil, err
 	}
-	key := []byte(given)
+	p.closing(d.close)
+	key := []byte(a.key)
 	if len(key) == 0 {
 		if key, err = d.secret(); err != nil {
-			return nil, nil, errors.Join(err, d.close())
+			return nil, nil, err
 		}
 	}
 	tokens, err := auth.New(auth.Config{Secret: key})
 	if err != nil {
-		return nil, nil, errors.Join(err, d.close())
+		return nil, nil, err
 	}
-	db, err := s.openDatabase(ctx, d, databaseOptions{})
+	db, err := a.openDatabase(ctx, d, databaseOptions{})
 	if err != nil {
-		return nil, nil, errors.Join(err, d.close())
+		return nil, nil, err
 	}
-	o := &localOperator{directory: db, audit: db, tokens: tokens, commands: starting(d, db)}
-	return o, func() error { return errors.Join(db.Close(), d.close()) }, nil
+	p.closing(db.Close)
+	o := &localOperator{db: db, tokens: tokens, commands: starting(d, db)}
+	engine, err := a.search.engine(nil, nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	if engine != nil {
+		p.closing(engine.Close)
+		o.engine = engine
+	}
+	return o, p.close, nil
 }

@@ -25,7 +25,7 @@ func (c *roleCommand) Run(ctx context.Context, con *console) error {
 	if err != nil {
 		return fmt.Errorf("%w role %q: allowed is %w", errInvalid, c.Role, err)
 	}
-	return withOperator(ctx, c.storage, "", func(o operator) error {
+	return withOperator(ctx, access{storage: c.storage}, func(o operator) error {
 		if err := o.SetRole(ctx, name, role); err != nil {
 			return err
 		}

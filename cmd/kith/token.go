@@ -27,7 +27,7 @@ func (c *tokenCommand) Run(ctx context.Context, con *console) error {
 	if err != nil {
 		return fmt.Errorf("%w --username: %w", errInvalid, err)
 	}
-	return withOperator(ctx, c.storage, c.JWTSecret, func(o operator) error {
+	return withOperator(ctx, access{storage: c.storage, key: c.JWTSecret}, func(o operator) error {
 		token, err := o.Token(ctx, name, c.TTL.duration())
 		if err != nil {
 			return err

@@ -22,7 +22,7 @@ var errDiffers = errors.New("the stored data is not consistent")
 
 // Run implements kong's command.
 func (c *verifyCommand) Run(ctx context.Context, con *console) error {
-	return withOperator(ctx, c.storage, "", func(o operator) error {
+	return withOperator(ctx, access{storage: c.storage}, func(o operator) error {
 		var bar *progressbar.ProgressBar
 		if isatty.IsTerminal(con.err.Fd()) {
 			bar = progressbar.NewOptions(-1, // how many there are is known at the end

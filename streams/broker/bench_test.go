@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"kith/actors/user"
-	"kith/streams/publish/publishtest"
+	"kith/streams/streamstest"
 )
 
 // BenchmarkBacklog publishes a hundred thousand records that wait in the database.
@@ -22,7 +22,7 @@ func BenchmarkBacklog(b *testing.B) {
 				commands[id+1] = append(commands[id+1], user.RecordActivity{Activity: user.Activity{
 					EventID: fmt.Sprintf("0190a1b2-0000-7000-8000-%012d", i), Type: user.ActivityReview, MovieID: 12345, Rating: 75, HasRating: true,
 					Review: "A film that one wants to see again, though perhaps not at once.", SessionID: "session-1", SourcePage: "home", SourceSection: "trending",
-					Details: []byte(`{"device":"tv","position":3}`), OccurredAt: publishtest.Time(),
+					Details: []byte(`{"device":"tv","position":3}`), OccurredAt: streamstest.Time(),
 				}, At: time.Now()})
 			}
 		}

@@ -26,14 +26,14 @@ import (
 	"kith/streams"
 	"kith/streams/broker"
 	"kith/streams/publish"
-	"kith/streams/publish/publishtest"
+	"kith/streams/streamstest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // house is a world with a broker and the tail that publishes to it.
 type house struct {
-	*publishtest.World
+	*streamstest.World
 
 	dir      string
 	listen   string
@@ -45,7 +45,7 @@ type house struct {
 
 func newHouse(tb testing.TB) *house {
 	tb.Helper()
-	h := &house{World: publishtest.NewWorld(tb), dir: filepath.Join(tb.TempDir(), "broker"), listen: "127.0.0.1:0", registry: prometheus.NewRegistry()}
+	h := &house{World: streamstest.NewWorld(tb), dir: filepath.Join(tb.TempDir(), "broker"), listen: "127.0.0.1:0", registry: prometheus.NewRegistry()}
 	tb.Cleanup(func() { h.close() })
 	return h
 }
@@ -157,7 +157,7 @@ func (h *house) restarts(reason string) int {
 }
 
 func view(id string) user.RecordActivity {
-	return user.RecordActivity{Activity: user.Activity{EventID: id, Type: user.ActivityView, MovieID: 1, OccurredAt: publishtest.Time()}, At: time.Now()}
+	return user.RecordActivity{Activity: user.Activity{EventID: id, Type: user.ActivityView, MovieID: 1, OccurredAt: streamstest.Time()}, At: time.Now()}
 }
 
 // fill registers two users and records n events of the first.
@@ -173,8 +173,8 @@ func (h *house) fill(n int) {
 func (h *house) events(n int) []string {
 	h.T.Helper()
 	var ids []string
-	for _, r := range publishtest.Consume(h.T, h.broker.Addr().String(), streams.TopicActivity).Await(n) {
-		ids = append(ids, publishtest.Header(r, "ce_id"))
+	for _, r := range streamstest.Consume(h.T, h.broker.Addr().String(), streams.TopicActivity).Await(n) {
+		ids = append(ids, streamstest.Header(r, "ce_id"))
 	}
 	return ids
 }
@@ -182,7 +182,7 @@ func (h *house) events(n int) []string {
 // want returns the ids of n events of user 1, which follow the registration.
 func want(n int) (ids []string) {
 	for i := range n {
-		ids = append(ids, fmt.Sprintf("%s/%d", publishtest.UID(1), i+2))
+		ids = append(ids, fmt.Sprintf("%s/%d", streamstest.UID(1), i+2))
 	}
 	return ids
 }
@@ -240,7 +240,7 @@ func TestFilesThatCannotBeTrustedAreMadeAgain(t *testing.T) {
 			if got := h.events(31); !slices.Equal(got, want(31)) {
 				t.Errorf("events %v", got)
 			}
-			latest := publishtest.Consume(t, h.broker.Addr().String(), streams.TopicLatestUsers).Await(4)
+			latest := streamstest.Consume(t, h.broker.Addr().String(), streams.TopicLatestUsers).Await(4)
 			if len(latest) != 4 { // from the journal, and the refill
 				t.Errorf("%d records of the latest users, want 4", len(latest))
 			}
@@ -481,17 +481,17 @@ func TestTheLatestUsersAreCompacted(t *testing.T) {
 	h.published()
 	h.broker.Sweep(true)
 	byKey := make(map[string][]string)
-	consumer := publishtest.Consume(t, h.broker.Addr().String(), streams.TopicLatestUsers)
+	consumer := streamstest.Consume(t, h.broker.Addr().String(), streams.TopicLatestUsers)
 	consumer.Until(func(all []*kgo.Record) bool {
 		clear(byKey)
 		for _, r := range all {
 			byKey[string(r.Key)] = append(byKey[string(r.Key)], string(r.Value))
 		}
-		ends := byKey[publishtest.UID(3).String()]
+		ends := byKey[streamstest.UID(3).String()]
 		return len(byKey) == 3 && len(ends) > 0 && ends[len(ends)-1] == "" &&
-			strings.Contains(strings.Join(byKey[publishtest.UID(1).String()], ""), "Name19")
+			strings.Contains(strings.Join(byKey[streamstest.UID(1).String()], ""), "Name19")
 	})
-	if got := byKey[publishtest.UID(1).String()]; len(got) > 2 { // the newest batch is left alone
+	if got := byKey[streamstest.UID(1).String()]; len(got) > 2 { // the newest batch is left alone
 		t.Errorf("%d records of a user are left, want at most 2", len(got))
 	}
 }

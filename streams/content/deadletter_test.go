@@ -10,7 +10,7 @@ import (
 
 	"kith/actors/user"
 	"kith/streams"
-	"kith/streams/publish/publishtest"
+	"kith/streams/streamstest"
 )
 
 func TestADeadLetterSaysWhereItIsFromAndWhy(t *testing.T) {
@@ -23,8 +23,8 @@ func TestADeadLetterSaysWhereItIsFromAndWhy(t *testing.T) {
 	b.report(user.UID{1, 2, 3}, change(user.UID{1, 2, 3}, "1", 1, 1))
 	b.report(ada.UID, change(ada.UID, "1", 5, 0))
 	got := make(map[string]*kgo.Record)
-	for _, r := range publishtest.Consume(t, b.kafka.ListenAddrs()[0], streams.TopicDeadLetter).Await(4) {
-		got[publishtest.Header(r, "kith_reason")+" "+string(r.Value)] = r
+	for _, r := range streamstest.Consume(t, b.kafka.ListenAddrs()[0], streams.TopicDeadLetter).Await(4) {
+		got[streamstest.Header(r, "kith_reason")+" "+string(r.Value)] = r
 	}
 	for _, want := range []string{"bad nonsense", "bad " + large[:64<<10], "unknown " + change(user.UID{1, 2, 3}, "1", 1, 1), "failed " + change(ada.UID, "1", 5, 0)} {
 		r := got[want]
@@ -32,11 +32,11 @@ func TestADeadLetterSaysWhereItIsFromAndWhy(t *testing.T) {
 			t.Errorf("no letter for %.80q", want)
 			continue
 		}
-		if publishtest.Header(r, "kith_topic") != streams.TopicContent || publishtest.Header(r, "kith_offset") == "" ||
-			publishtest.Header(r, "kith_partition") == "" || publishtest.Header(r, "kith_error") == "" {
+		if streamstest.Header(r, "kith_topic") != streams.TopicContent || streamstest.Header(r, "kith_offset") == "" ||
+			streamstest.Header(r, "kith_partition") == "" || streamstest.Header(r, "kith_error") == "" {
 			t.Errorf("headers %v", r.Headers)
 		}
-		if size := publishtest.Header(r, "kith_value_bytes"); strings.HasPrefix(want, "bad x") != (size == "100000") {
+		if size := streamstest.Header(r, "kith_value_bytes"); strings.HasPrefix(want, "bad x") != (size == "100000") {
 			t.Errorf("%.20q says that it had %q bytes", want, size)
 		}
 	}

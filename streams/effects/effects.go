@@ -135,18 +135,18 @@ func (t *Tail) Done(lane uint8) uint64 { return t.tail.Done(lane) }
 type handler Tail
 
 // Begin implements streams.Handler.
-func (h *handler) Begin(ctx context.Context, marks [persistence.LaneCount]uint64) error {
+func (h *handler) Begin(ctx context.Context, marks [persistence.LaneCount]uint64) (from [persistence.LaneCount]uint64, err error) {
 	t := (*Tail)(h)
 	if err := t.loadParked(ctx); err != nil {
-		return err
+		return marks, err
 	}
 	if err := t.beginCards(ctx, marks); err != nil {
-		return err
+		return marks, err
 	}
 	t.running.Go(func() { t.retryLoop(ctx) })
 	t.running.Go(func() { t.severLoop(ctx) })
 	t.running.Go(func() { t.missedLoop(ctx) })
-	return nil
+	return marks, nil
 }
 
 // Handle implements streams.Handler. It never waits.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -86,13 +85,10 @@ type Tail struct {
 	cfg      Config
 	tail     *streams.Tail
 	metrics  *metrics
-	people   people       // of the publishing goroutine
-	producer *producer    // of the publishing goroutine; nil: to be made
-	failing  atomic.Int64 // since when the round is tried, unix nanoseconds; 0: it is not
-
-	mu      sync.Mutex
-	pending []persistence.Record // in order per lane; bounded by MaxInFlight
-	more    chan struct{}        // there may be some
+	people   people         // of the publishing goroutine
+	producer *producer      // of the publishing goroutine; nil: to be made
+	trial    streams.Trial  // of a round
+	queue    *streams.Queue // bounded by MaxInFlight
 }
 
 // New makes the tail; Run publishes.
@@ -115,7 +111,7 @@ func New(cfg Config) (*Tail, error) {
 	if err := kgo.ValidateOpts(cfg.options()...); err != nil {
 		return nil, fmt.Errorf("publish: the way to kafka: %w", err)
 	}
-	t := &Tail{cfg: cfg, people: newPeople(cfg.Directory), more: make(chan struct{}, 1)}
+	t := &Tail{cfg: cfg, people: newPeople(cfg.Directory), queue: streams.NewQueue()}
 	var err error
 	if t.tail, err = streams.New(streams.Config{
 		Name: cfg.Name, Journal: cfg.Journal, Lanes: cfg.Lanes, Committer: cfg.Committer, Handler: (*handler)(t),
@@ -151,11 +147,7 @@ var ErrAway = errors.New("publish: kafka does not take records")
 
 // Health returns nil while records go through.
 func (t *Tail) Health() error {
-	since := t.failing.Load()
-	if since == 0 {
-		return nil
-	}
-	if d := t.cfg.Now().Sub(time.Unix(0, since)); d > unwell {
+	if d := t.trial.Lasts(t.cfg.Now()); d > unwell {
 		return fmt.Errorf("%w for %s", ErrAway, d.Round(time.Second))
 	}
 	return nil
@@ -165,19 +157,13 @@ func (t *Tail) Health() error {
 type handler Tail
 
 // Begin implements streams.Handler.
-func (h *handler) Begin(context.Context, [persistence.LaneCount]uint64) error { return nil }
+func (h *handler) Begin(_ context.Context, marks [persistence.LaneCount]uint64) ([persistence.LaneCount]uint64, error) {
+	return marks, nil
+}
 
 // Handle implements streams.Handler. It never waits: the tail hands out no more
 // than MaxInFlight.
-func (h *handler) Handle(_ context.Context, records []persistence.Record) {
-	h.mu.Lock()
-	h.pending = append(h.pending, records...)
-	h.mu.Unlock()
-	select {
-	case h.more <- struct{}{}:
-	default:
-	}
-}
+func (h *handler) Handle(_ context.Context, records []persistence.Record) { h.queue.Put(records) }
 
 // publish does one round after another.
 func (t *Tail) publish(ctx context.Context) {
@@ -185,7 +171,7 @@ func (t *Tail) publish(ctx context.Context) {
 	refill := t.beginRefill(ctx)
 	for ctx.Err() == nil {
 		began := t.cfg.Now()
-		records := t.take()
+		records := t.queue.Take(maxRoundRecords, maxRoundBytes)
 		switch {
 		case len(records) > 0:
 			t.round(ctx, records)
@@ -197,50 +183,7 @@ func (t *Tail) publish(ctx context.Context) {
 			continue
 		}
 		if refill == nil && len(records) < maxRoundRecords {
-			t.pause(ctx, t.cfg.Pace-t.cfg.Now().Sub(began))
-			t.await(ctx)
+			t.queue.Await(ctx, t.cfg.Pace-t.cfg.Now().Sub(began))
 		}
-	}
-}
-
-// take returns the next records that make a round, none when none wait.
-func (t *Tail) take() []persistence.Record {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	n, bytes := 0, 0
-	for n < len(t.pending) && n < maxRoundRecords && bytes < maxRoundBytes {
-		bytes += len(t.pending[n].Payload)
-		n++
-	}
-	taken := t.pending[:n:n]
-	if t.pending = t.pending[n:]; len(t.pending) == 0 {
-		t.pending = nil // let go of payloads
-	}
-	return taken
-}
-
-// await returns when records wait.
-func (t *Tail) await(ctx context.Context) {
-	t.mu.Lock()
-	waiting := len(t.pending)
-	t.mu.Unlock()
-	if waiting > 0 {
-		return
-	}
-	select {
-	case <-t.more:
-	case <-ctx.Done():
-	}
-}
-
-func (t *Tail) pause(ctx context.Context, d time.Duration) {
-	if d <= 0 {
-		return
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
 	}
 }

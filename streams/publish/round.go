@@ -38,8 +38,8 @@ func (t *Tail) round(ctx context.Context, records []persistence.Record) {
 	}
 	began := t.cfg.Now()
 	backoff := retry()
-	t.failing.Store(began.UnixNano())
-	defer t.failing.Store(0)
+	t.trial.Begin(began)
+	defer t.trial.End()
 	for again := false; ctx.Err() == nil; again = true {
 		err := t.attempt(ctx, items, again)
 		items = t.settle(items)

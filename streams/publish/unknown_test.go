@@ -11,7 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"kith/streams"
-	"kith/streams/publish/publishtest"
+	"kith/streams/streamstest"
 )
 
 // A Kafka that goes away without saying what became of a send, and comes back
@@ -19,7 +19,7 @@ import (
 func TestAnAnswerThatNeverComesIsNotWaitedForForEver(t *testing.T) {
 	t.Parallel()
 	errLost := errors.New("the connection is lost")
-	w := publishtest.NewWorld(t)
+	w := streamstest.NewWorld(t)
 	first := kafka(t)
 	addr := first.ListenAddrs()[0]
 	w.Register(1, 1)
@@ -61,6 +61,6 @@ func TestAnAnswerThatNeverComesIsNotWaitedForForEver(t *testing.T) {
 		}
 		return nil, errLost, true
 	})
-	publishtest.Consume(t, second.ListenAddrs()[0], streams.TopicActivity).Await(1)
+	streamstest.Consume(t, second.ListenAddrs()[0], streams.TopicActivity).Await(1)
 	mark(w, 1, 2)
 }

@@ -1,4 +1,4 @@
-package publishtest
+package streamstest
 
 import (
 	"context"

@@ -1,7 +1,7 @@
-// Package publishtest holds what tests of publishing work with: a database with
-// a committer, users who decide in it, and a plain Kafka client that consumes
-// from outside.
-package publishtest
+// Package streamstest holds what tests of tails work with: a database with a
+// committer, users who decide in it, and a plain Kafka client that consumes from
+// outside.
+package streamstest
 
 import (
 	"context"
@@ -126,7 +126,7 @@ func (w *World) DoAll(commands map[user.ID][]user.Command) {
 	w.commit(turns)
 }
 
-// turn is what the grain makes of commands, as far as publishing sees it.
+// turn is what the grain makes of commands, as far as tails see it.
 func (w *World) turn(id user.ID, commands ...user.Command) *persistence.Turn {
 	w.T.Helper()
 	s := w.States[id]

@@ -62,6 +62,14 @@ func TestABadSettingStopsTheStart(t *testing.T) {
 		{name: "KITH_WS_ORIGINS", value: "https://app.example.com, https://hunter2@app.example.com", shown: `"***@app.example.com"`},
 		{name: "KITH_WS_ORIGINS", value: "https://app.example.com:port"},
 
+		{name: "KITH_SEARCH_URL", value: "search.example.com:9200", shown: `"***"`},
+		{name: "KITH_SEARCH_URL", value: "hunter2@search.example.com", shown: `"***"`},
+		{name: "KITH_SEARCH_URL", value: "ftp://kith:hunter2@search.example.com", shown: "ftp://***@search.example.com"},
+		{name: "KITH_SEARCH_URL", value: "http://kith:hunter2@", shown: "http://***@"},
+		{name: "KITH_SEARCH_URL", value: "https://kith:hunter2@search.example.com?index=Users", shown: `"https://***@search.example.com"`},
+		{name: "KITH_SEARCH_URL", value: "https://search.example.com?password=hunter2", shown: `"https://search.example.com"`},
+		{name: "KITH_SEARCH_URL", value: "https://kith:hunter2%zz@search.example.com", shown: "https://***@search.example.com"},
+
 		{name: "KITH_KAFKA_BROKERS", value: "localhost"},
 		{name: "KITH_KAFKA_LISTEN", value: "9092"},
 		{name: "KITH_KAFKA_RETENTION", value: "a week"},
@@ -273,7 +281,7 @@ func TestHelpShowsEveryFlagWithItsVariable(t *testing.T) {
 	if r.Code != 0 || r.Stderr != "" {
 		t.Fatalf("exit code %d: %s", r.Code, r.Stderr)
 	}
-	for _, command := range []string{"serve", "token", "verify", "migrate"} {
+	for _, command := range []string{"serve", "token", "verify", "reindex", "migrate"} {
 		if !strings.Contains(r.Stdout, command) {
 			t.Errorf("help lacks %s:\n%s", command, r.Stdout)
 		}
@@ -297,7 +305,7 @@ func TestHelpShowsEveryFlagWithItsVariable(t *testing.T) {
 		"KITH_DATA_DIR", "KITH_HTTP_ADDR", "KITH_OPS_ADDR", "KITH_PUBLIC_URL", "KITH_JWT_SECRET", "KITH_ACCESS_TTL", "KITH_REFRESH_TTL", "KITH_LOG_LEVEL", "KITH_LOG_FORMAT",
 		"KITH_KAFKA_BROKERS", "KITH_KAFKA_LISTEN", "KITH_KAFKA_RETENTION", "KITH_JWT_JWKS_URL", "KITH_JWT_ISSUER", "KITH_JWT_AUDIENCE", "KITH_TRUSTED_PROXIES",
 		"KITH_LIMIT_AVAILABILITY", "KITH_LIMIT_REGISTER", "KITH_LIMIT_LOGIN", "KITH_LIMIT_USER", "KITH_LIMIT_EVENTS", "KITH_USERNAME_QUARANTINE",
-		"KITH_DATABASE_URL", "KITH_DATABASE_POOL", "KITH_REDIS_URL", "KITH_WS_ORIGINS",
+		"KITH_DATABASE_URL", "KITH_DATABASE_POOL", "KITH_REDIS_URL", "KITH_WS_ORIGINS", "KITH_SEARCH_URL",
 		"KITH_KAFKA_TLS", "KITH_KAFKA_TLS_CA", "KITH_KAFKA_SASL_MECHANISM", "KITH_KAFKA_SASL_USERNAME", "KITH_KAFKA_SASL_PASSWORD",
 		"KITH_S3_ENDPOINT", "KITH_S3_BUCKET", "KITH_S3_REGION", "KITH_S3_ACCESS_KEY", "KITH_S3_SECRET_KEY",
 	} {
