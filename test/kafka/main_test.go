@@ -5,6 +5,14 @@
 //   - content_test.go: what content services report, and what of it is no use.
 //   - secure_test.go: TLS and passwords.
 //   - outage_test.go: a Kafka that is killed under load and away for a while.
+//   - storm_test.go: a million records, while Kafka and the server are killed;
+//     storm_writer_test.go: who writes them; storm_journal_test.go: what the topics
+//     must tell of them, known from the journal; storm_topics_test.go: what they
+//     tell; storm_planted_test.go: that the comparison finds what is wrong.
+//
+// A failure of the storm prints its seed; KITH_KAFKA_SEED runs the same choices again
+// (what the scheduler does is not repeated). With the race detector, with -short, or
+// in less time than `go test -timeout 40m ./test/kafka` gives, it is a smaller one.
 package kafka_test
 
 import (
@@ -38,6 +46,9 @@ const (
 	patience = 90 * time.Second
 	often    = 20 * time.Millisecond
 )
+
+// full reports whether tests may take their time.
+func full() bool { return !raced && !testing.Short() }
 
 // start starts a server that publishes to brokers.
 func start(t *testing.T, brokers string, env ...string) *kithtest.Server {
@@ -118,6 +129,14 @@ func connect(t *testing.T, brokers string, opts ...kgo.Opt) *kgo.Client {
 // read returns all that topics hold now, in the order of their partitions.
 func read(t *testing.T, brokers string, topics ...string) map[string][]*kgo.Record {
 	t.Helper()
+	all := make(map[string][]*kgo.Record)
+	each(t, brokers, func(r *kgo.Record) { all[r.Topic] = append(all[r.Topic], r) }, topics...)
+	return all
+}
+
+// each takes each record that topics hold now, in the order of their partitions.
+func each(t *testing.T, brokers string, take func(*kgo.Record), topics ...string) {
+	t.Helper()
 	c := connect(t, brokers, kgo.ConsumeTopics(topics...), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
 	defer c.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -126,7 +145,6 @@ func read(t *testing.T, brokers string, topics ...string) map[string][]*kgo.Reco
 	if err != nil || ends.Error() != nil {
 		t.Fatalf("ends of %v: %v, %v", topics, err, ends.Error())
 	}
-	all := make(map[string][]*kgo.Record)
 	left := make(map[string]int64)
 	ends.Each(func(o kadm.ListedOffset) {
 		if o.Offset > 0 {
@@ -139,13 +157,12 @@ func read(t *testing.T, brokers string, topics ...string) map[string][]*kgo.Reco
 			t.Fatalf("not read: %v", left)
 		}
 		fetches.EachRecord(func(r *kgo.Record) {
-			all[r.Topic] = append(all[r.Topic], r)
+			take(r)
 			if at := r.Topic + "/" + strconv.Itoa(int(r.Partition)); r.Offset+1 >= left[at] {
 				delete(left, at)
 			}
 		})
 	}
-	return all
 }
 
 // header returns a header of a record, "" when it has none.
