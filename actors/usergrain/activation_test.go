@@ -79,6 +79,34 @@ func TestSnapshotIsSavedAndNotNeeded(t *testing.T) {
 	}
 }
 
+// A snapshot remembers newest events as they were; those that were deleted since are
+// not to be found different from the journal, in which they are blank.
+func TestASnapshotFromBeforeADeletionVerifies(t *testing.T) {
+	t.Parallel()
+	w := world.Start(t, world.Options{Path: filepath.Join(t.TempDir(), "kith.db")})
+	ada := w.Register("ada")
+	for i := range 300 {
+		w.Do(ada.ID, user.RecordActivity{Activity: view(fmt.Sprint("e", i))})
+	}
+	remembered := ""
+	w.Eventually("a snapshot", func() bool {
+		h, err := w.DB.Load(t.Context(), []user.ID{ada.ID})
+		if err != nil || h[0].Snapshot == nil {
+			return false
+		}
+		saved, err := usergrain.DecodeSnapshot(h[0].Snapshot.State)
+		if err != nil || len(saved.Recent) == 0 {
+			return false
+		}
+		remembered = saved.Recent[len(saved.Recent)-1].ID
+		return true
+	})
+	w.Do(ada.ID, user.DeleteActivity{EventID: remembered})
+	if r := w.Verify(); r.Differences > 0 {
+		t.Errorf("%+v", r)
+	}
+}
+
 func TestRecordThatCannotBeDecodedStopsOneGrain(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "kith.db")

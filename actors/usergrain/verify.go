@@ -247,11 +247,18 @@ func (v *verifier) list(id user.ID, name string, journal, rows []uint64) {
 	}
 }
 
-// snapshot compares the saved snapshot with the replay up to it.
+// snapshot compares the saved snapshot with the replay up to it. An event that was
+// erased since is replayed as erased; an activation learns that from the record of the
+// deletion, which comes after the snapshot.
 func (v *verifier) snapshot(u *persistence.AuditedUser, replayed *user.State) {
 	saved, err := DecodeSnapshot(u.Snapshot.State)
 	if err != nil {
 		return // of another format: ignored by activations too
+	}
+	for i := range min(len(saved.Recent), len(replayed.Recent)) {
+		if saved.Recent[i].ID == replayed.Recent[i].ID && replayed.Recent[i].Erased {
+			saved.Recent[i].Erased = true
+		}
 	}
 	a, errA := EncodeSnapshot(&saved)
 	b, errB := EncodeSnapshot(replayed)

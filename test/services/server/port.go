@@ -2,12 +2,17 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
+	"syscall"
 )
 
 // The first and the last port for servers: below those that systems give to
@@ -19,10 +24,52 @@ const (
 	startTries = 5
 )
 
-// freePort returns a port of 127.0.0.1 on which nobody listens.
+// reserved are the ports of this process. Each is a byte of one file, locked for as long
+// as the process lives: nobody listens on the port of a server that is down, and it must
+// come back there.
+var reserved struct { //nolint:gochecknoglobals // of the process, as said
+	sync.Mutex
+
+	file  *os.File // never closed, which would end the locks
+	ports map[int]bool
+}
+
+// reserve keeps a port for this process, and reports whether it could.
+func reserve(port int) (ours bool, err error) {
+	reserved.Lock()
+	defer reserved.Unlock()
+	if reserved.file == nil {
+		path := filepath.Join(os.TempDir(), fmt.Sprintf("kith-ports-of-%d.lock", os.Getuid()))
+		if reserved.file, err = os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600); err != nil { //nolint:gosec // ours
+			return false, fmt.Errorf("server: reserve a port: %w", err)
+		}
+		reserved.ports = make(map[int]bool)
+	}
+	if reserved.ports[port] {
+		return false, nil
+	}
+	one := syscall.Flock_t{Type: syscall.F_WRLCK, Whence: io.SeekStart, Start: int64(port), Len: 1}
+	err = syscall.FcntlFlock(reserved.file.Fd(), syscall.F_SETLK, &one)
+	if errors.Is(err, syscall.EAGAIN) || errors.Is(err, syscall.EACCES) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("server: reserve a port: %w", err)
+	}
+	reserved.ports[port] = true
+	return true, nil
+}
+
+// freePort returns a port of 127.0.0.1 on which nobody listens, and which no other
+// server of tests will be given while this process lives.
 func freePort(ctx context.Context) (int, error) {
 	for range portTries {
 		port := firstPort + rand.IntN(lastPort-firstPort) //nolint:gosec // any will do
+		if ours, err := reserve(port); err != nil {
+			return 0, err
+		} else if !ours {
+			continue
+		}
 		l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 		if err != nil {
 			continue
