@@ -125,18 +125,6 @@ func (t *Tail) Ack(lane uint8, pos uint64) (done uint64) {
 // effect.
 func (t *Tail) Done(lane uint8) uint64 { return t.windows[lane].position() }
 
-// Hold keeps the mark of a lane from being saved until Free, while its records
-// are handed out and acknowledged as ever. Meant for Handler.Begin: a crash in
-// between repeats what was acknowledged meanwhile.
-func (t *Tail) Hold(lane uint8) { t.windows[lane].hold(true) }
-
-// Free ends Hold.
-func (t *Tail) Free(lane uint8) {
-	if done := t.windows[lane].hold(false); done != 0 {
-		t.cfg.Committer.SaveMarks(persistence.Mark{Tail: t.cfg.Name, Lane: lane, Pos: done})
-	}
-}
-
 // Lag returns how many committed records have not had their effect.
 func (t *Tail) Lag() uint64 {
 	if !t.started.Load() {

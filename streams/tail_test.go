@@ -245,33 +245,6 @@ func TestTheMarkMovesToWhatIsAcknowledgedWithoutAGap(t *testing.T) {
 	})
 }
 
-func TestAHeldMarkIsNotSaved(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		b := newBench(t, nil)
-		b.commit(1, 10)
-		h := newRecorder(t)
-		h.begin = func(marks [persistence.LaneCount]uint64) ([persistence.LaneCount]uint64, error) {
-			h.tail.Hold(1)
-			return marks, nil
-		}
-		tail, _ := b.tail(h, 0)
-		h.await(10)
-		pause(time.Minute)
-		if mark := b.store.Mark(testTail, 1); mark != 0 {
-			t.Errorf("mark %d while it is held", mark)
-		}
-		if done := tail.Done(1); done != 10 {
-			t.Errorf("done %d, want 10", done)
-		}
-		tail.Free(1)
-		pause(time.Second)
-		if mark := b.store.Mark(testTail, 1); mark != 10 {
-			t.Errorf("mark %d, want 10", mark)
-		}
-	})
-}
-
 func TestWhatIsInFlightIsBounded(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -11,7 +11,6 @@ type window struct {
 	mu    sync.Mutex
 	done  uint64 // everything up to here has
 	acked [windowRecords / 64]uint64
-	held  bool // the mark must not be saved
 }
 
 // start begins above a saved mark.
@@ -38,22 +37,11 @@ func (w *window) ack(pos uint64) (done, save uint64, fresh bool) {
 		w.done++
 		w.acked[w.done/64%uint64(len(w.acked))] &^= 1 << (w.done % 64)
 	}
-	if w.held {
-		return w.done, 0, true
-	}
 	return w.done, w.done, true
 }
 
 func (w *window) has(pos uint64) bool {
 	return w.acked[pos/64%uint64(len(w.acked))]&(1<<(pos%64)) != 0
-}
-
-// hold keeps the mark from being saved, or lets it and returns it.
-func (w *window) hold(on bool) uint64 {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.held = on
-	return w.done
 }
 
 func (w *window) position() uint64 {

@@ -49,6 +49,7 @@ type server struct {
 	db        database
 	cards     persistence.Cards
 	counts    persistence.Limits
+	doubt     func() // has the cache of cards forget all
 	committer *lanes.Committer
 	client    *usergrain.Client
 	engine    *opensearch.Engine // nil: the database alone searches
@@ -131,6 +132,7 @@ func (v *server) cache(ctx context.Context) (err error) {
 		if v.cards, err = memory.NewCards(memory.Config{Bytes: cardBytes, Registerer: v.registry}); err != nil {
 			return fmt.Errorf("make the card cache: %w", err)
 		}
+		v.doubt = func() {} // it is empty
 		return nil
 	}
 	client, err := redis.Open(ctx, redis.Config{URL: string(v.settings.RedisURL), Logger: v.logger, Registerer: v.registry})
@@ -138,7 +140,7 @@ func (v *server) cache(ctx context.Context) (err error) {
 		return fmt.Errorf("open Redis (KITH_REDIS_URL=%s): %w", masked(string(v.settings.RedisURL)), err)
 	}
 	v.closing(client.Close)
-	v.cards = redis.NewCards(client)
+	v.cards, v.doubt = redis.NewCards(client), client.Doubt
 	if v.counts, err = redis.NewLimits(client, v.counts); err != nil {
 		return fmt.Errorf("make the limits: %w", err)
 	}
@@ -162,7 +164,9 @@ func (v *server) write(ctx context.Context) error {
 		}
 		v.logger.Warn("the lanes cannot be taken yet; waiting for them", "error", err)
 	}, func(ctx context.Context) (err error) {
-		v.committer, err = v.takeLanes(ctx, v.dir, v.db, v.cards)
+		if v.committer, err = v.takeLanes(ctx, v.dir, v.db, v.cards); err == nil {
+			v.doubt()
+		}
 		return err
 	})
 }

@@ -102,6 +102,10 @@ func (c *Client) owe() {
 	c.current.Store(nil)
 }
 
+// Doubt begins a new generation before cards are read or put again: one who takes over
+// does not know which cards the one before has committed and not put.
+func (c *Client) Doubt() { c.owe() }
+
 // settled returns the generation to work in, or nil. When there is none, one
 // caller agrees on one with Redis. The others wait for it: a put that was refused
 // meanwhile would cost the next generation. While Redis is away they do without.

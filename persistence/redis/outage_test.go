@@ -133,6 +133,27 @@ func TestAStartLeavesWhatItsPredecessorMayHaveOwed(t *testing.T) {
 	}
 }
 
+// One who stood by while another put cards takes over: what that one has committed
+// last, and not put, must not be hidden by the card before.
+func TestOneWhoTakesOverLeavesWhatTheOtherMayHaveOwed(t *testing.T) {
+	t.Parallel()
+	url := database(t)
+	standby := client(t, redis.Config{URL: url})
+	cards := redis.NewCards(standby)
+	put(t, redis.NewCards(client(t, redis.Config{URL: url})), card(1, 1))
+	if got := get(t, cards, 1); got == nil {
+		t.Fatal("the card that the other has put is not found")
+	}
+	standby.Doubt()
+	if got := get(t, cards, 1); got != nil {
+		t.Errorf("version %d is found, from before", got.Card.Version)
+	}
+	put(t, cards, card(1, 3))
+	if got := get(t, cards, 1); got == nil || got.Card.Version != 3 {
+		t.Errorf("found %+v, want what was put since", got)
+	}
+}
+
 func TestAFlushedServerIsUsedAgain(t *testing.T) {
 	t.Parallel()
 	url := database(t)

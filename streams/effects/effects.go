@@ -140,9 +140,6 @@ func (h *handler) Begin(ctx context.Context, marks [persistence.LaneCount]uint64
 	if err := t.loadParked(ctx); err != nil {
 		return marks, err
 	}
-	if err := t.beginCards(ctx, marks); err != nil {
-		return marks, err
-	}
 	t.running.Go(func() { t.retryLoop(ctx) })
 	t.running.Go(func() { t.severLoop(ctx) })
 	t.running.Go(func() { t.missedLoop(ctx) })

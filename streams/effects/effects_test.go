@@ -385,64 +385,6 @@ func TestASeveringGoesOnAtItsCursor(t *testing.T) {
 	})
 }
 
-func TestCardsThatACrashKeptFromTheCacheAreWrittenAgain(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, 0).start().register(users(4)...)
-		w.setBefore(func(_ context.Context, id user.ID, _ any) error {
-			if id == 2 {
-				return usergrain.ErrBusy // so that no turn of theirs saves the marks
-			}
-			return nil
-		})
-		w.follow(1, 2)
-		w.remove(4)
-		w.crash() // before the last marks are saved
-		w.setBefore(nil)
-		mark := w.store.Mark(persistence.TailEffects, 1)
-		var owed []user.ID // the last records of whom are above the mark
-		for _, id := range users(4) {
-			if lane := persistence.LaneOf(id); w.store.Mark(persistence.TailEffects, lane) < w.store.Head(lane) {
-				owed = append(owed, id)
-			}
-		}
-		if !slices.Contains(owed, 1) || !slices.Contains(owed, 4) {
-			t.Fatalf("cards are owed of %v, want users 1 and 4 among them", owed)
-		}
-		w.cards.Clear()
-		w.cards.SetAway(true)
-		w.start()
-		w.follow(1, 3)
-		pause(10 * time.Second)
-		if len(w.followers(3)) != 1 {
-			t.Error("a cache that is away holds effects up")
-		}
-		if got := w.store.Mark(persistence.TailEffects, 1); got != mark || got == w.store.Head(1) {
-			t.Errorf("the mark is at %d though the cache lacks cards below it", got)
-		}
-		w.cards.SetAway(false)
-		pause(10 * time.Second)
-		w.wantQuiet(users(4)...)
-		cards, err := w.cards.Get(t.Context(), owed)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for i, c := range cards {
-			id := owed[i]
-			accounts, err := w.store.Accounts(t.Context(), []user.ID{id})
-			if err != nil {
-				t.Fatal(err)
-			}
-			switch {
-			case c == nil:
-				t.Errorf("the cache has nothing of user %d", id)
-			case c.Deleted != (id == 4), accounts[0] != nil && c.Card.Version != accounts[0].Version:
-				t.Errorf("the cache has version %d of user %d, deleted %v", c.Card.Version, id, c.Deleted)
-			}
-		}
-	})
-}
-
 func TestCardsThatTheCacheMissedAreWrittenLater(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -140,6 +140,11 @@ func (b *build) Abandon(context.Context) error {
 	return err
 }
 
+// onStep has f called before each step that changes something; nil: nothing is.
+func (e *engine) onStep(f func(step string)) {
+	e.becomes(func(e *engine) { e.hook = f })
+}
+
 // becomes changes the engine.
 func (e *engine) becomes(f func(e *engine)) {
 	e.mu.Lock()

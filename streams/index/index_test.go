@@ -170,7 +170,8 @@ func TestAnEngineThatIsAwayIsToldLater(t *testing.T) {
 	stop := b.start()
 	b.caughtUp()
 	b.engine.becomes(func(e *engine) { e.away = true })
-	calls := b.engine.calls
+	calls := 0
+	b.engine.becomes(func(e *engine) { calls = e.calls })
 	for i := range 50 {
 		b.Do(user.ID(1+i%10), renamed(fmt.Sprint("Name ", i)))
 	}
@@ -257,11 +258,11 @@ func TestABuildThatFailsIsBegunAgain(t *testing.T) {
 	b := newBench(t)
 	b.Register(1, 10)
 	fails := 2
-	b.engine.hook = func(step string) {
+	b.engine.onStep(func(step string) {
 		if step == "build" {
 			b.engine.becomes(func(e *engine) { e.away = fails > 0; fails-- })
 		}
-	}
+	})
 	b.start()
 	b.await("a build has failed", func() bool { return b.metric("kith_index_failures_total") > 0 })
 	b.engine.becomes(func(e *engine) { e.away, e.hook = false, nil })
@@ -286,7 +287,7 @@ func TestARebuildMissesNothing(t *testing.T) {
 	}
 	var steps []string
 	var building sync.Mutex
-	b.engine.hook = func(step string) {
+	b.engine.onStep(func(step string) {
 		if step == "index" || step == "has" {
 			return
 		}
@@ -294,7 +295,7 @@ func TestARebuildMissesNothing(t *testing.T) {
 		defer building.Unlock()
 		steps = append(steps, step)
 		changes()
-	}
+	})
 	var told []int
 	rebuilt, err := index.Rebuild(t.Context(), index.Rebuilding{
 		Store: b.DB, Engine: b.engine, Logger: slog.New(slog.DiscardHandler),
@@ -319,11 +320,11 @@ func TestARebuildThatFailsLeavesTheIndex(t *testing.T) {
 	b.Register(1, 10)
 	b.caughtUp()
 	ctx, cancel := context.WithCancel(t.Context())
-	b.engine.hook = func(step string) {
+	b.engine.onStep(func(step string) {
 		if step == "fill" {
 			cancel()
 		}
-	}
+	})
 	if _, err := index.Rebuild(ctx, index.Rebuilding{Store: b.DB, Engine: b.engine, Logger: slog.New(slog.DiscardHandler)}); !errors.Is(err, context.Canceled) {
 		t.Errorf("rebuild: %v", err)
 	}

@@ -319,16 +319,24 @@ func (c *crowd) hangUp() (err error) {
 // timesOf returns when the request of the event in a frame was sent, which its id
 // begins with, and when it was recorded.
 func timesOf(payload []byte) (sent, recorded time.Time, err error) {
-	_, rest, _ := bytes.Cut(payload, []byte(`"event_id":"`))
-	digits, _, _ := bytes.Cut(rest, []byte("-"))
-	ns, err := strconv.ParseInt(string(digits), 10, 64)
-	if err != nil {
-		return sent, recorded, fmt.Errorf("%w: no time in its event: %.400s", errFrame, payload)
+	if sent, err = sentOf(payload); err != nil {
+		return sent, recorded, fmt.Errorf("%w: %w", errFrame, err)
 	}
-	_, rest, _ = bytes.Cut(payload, []byte(`"time":"`))
+	_, rest, _ := bytes.Cut(payload, []byte(`"time":"`))
 	text, _, _ := bytes.Cut(rest, []byte(`"`))
 	if recorded, err = time.Parse(time.RFC3339Nano, string(text)); err != nil {
 		return sent, recorded, fmt.Errorf("%w: %w: %.400s", errFrame, err, payload)
 	}
-	return time.Unix(0, ns), recorded, nil
+	return sent, recorded, nil
+}
+
+// sentOf returns when the request of an event was sent, which its id begins with.
+func sentOf(payload []byte) (time.Time, error) {
+	_, rest, _ := bytes.Cut(payload, []byte(`"event_id":"`))
+	digits, _, _ := bytes.Cut(rest, []byte("-"))
+	ns, err := strconv.ParseInt(string(digits), 10, 64)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("no time in the id of an event: %.400s", payload)
+	}
+	return time.Unix(0, ns), nil
 }

@@ -66,7 +66,7 @@ func (c *crowd) reach(ctx context.Context, frames int) error {
 // recordEvents has a user record events in one request. Their ids begin with the
 // time at which it is sent.
 func (c *crowd) recordEvents(to *conn, author, n, number int, rng *mathrand.Rand) error {
-	now := &job{Seed: uint64(time.Now().UnixNano()), Skip: author}
+	now := (&job{Skip: author}).timed(time.Now())
 	status, created := http.StatusCreated, `"event":{`
 	var body []byte
 	if n == 1 {

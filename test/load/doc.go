@@ -35,11 +35,20 @@
 // arrived. The floor is a bare handler of coder/websocket with one Write for each
 // socket and frame. Memory is what RSS has grown by when the garbage is collected.
 //
+// The phases about what comes out of the tails run embedded and on stores of their own.
+// A consumer in this process reads the topics: a record that is missing is an error. How
+// long an event takes to it counts from the time in the record, before it commits, and
+// also from its request. Where a backlog has its effects on one star, the others ask at a
+// steady rate, and a request that has to wait for a connection counts from when it was
+// due; they are compared with the same on the same server, once it has caught up.
+//
 //   - main.go: the command line; run.go: a run from building kith to the table.
-//     run_postgres.go: its part on PostgreSQL and Redis.
+//     run_postgres.go, run_kafka.go: its parts on PostgreSQL and Redis, and about what
+//     comes out of the tails.
 //   - machine.go, proc.go, cpu.go: the machine; processes; what CPU they and their
 //     children use.
-//   - place.go, stores.go: where a kith keeps its data; PostgreSQL and Redis.
+//   - place.go, stores.go, kafka.go: where a kith keeps its data; PostgreSQL and Redis;
+//     Kafka.
 //   - kith.go, usage.go, rig.go: a server, when its follows have committed, what a
 //     round on it took; the two servers of a phase.
 //   - population.go, fill.go: users and follows; writing them through the
@@ -47,6 +56,7 @@
 //   - baseline.go, baseline_store.go, baseline_postgres.go: the server to compare
 //     with, and its databases.
 //   - generator.go, generator_run.go, requests.go, conn.go, histogram.go: the load.
+//     others.go: a little of it beside something else. consumer.go: reading topics.
 //   - crowd.go, crowd_run.go, crowd_authors.go: the sockets, what the process with
 //     them is ordered, and its authors. frames.go, poll_linux.go, poll_other.go:
 //     frames in what is read; many connections in one goroutine. stream.go: a kith
@@ -54,8 +64,10 @@
 //   - ws_idle.go, ws_fanout.go, ws_latency.go, ws_resume.go, ws_mixed.go: the phases
 //     of the live stream.
 //   - idle.go, lookup.go, follow.go, follow_postgres.go, events.go, activation.go,
-//     activator.go, account.go, list.go, million.go, publish.go: one file a phase;
-//     the activator is the process of the activation phase.
+//     activator.go, account.go, list.go, million.go, publish.go, kafka_latency.go,
+//     effects_star.go, search_index.go: one file a phase; the activator is the process of
+//     the activation
+//     phase.
 //   - table.go: the results. profile.go: CPU profiles of kith, and
 //     what the statements of PostgreSQL took.
 package main

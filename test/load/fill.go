@@ -72,7 +72,7 @@ func fill(ctx context.Context, at place, people *population, step func(n int)) (
 	if err := people.saveSessions(ctx, db); err != nil {
 		return nil, fmt.Errorf("fill: %w", err)
 	}
-	if err := f.mark(ctx); err != nil {
+	if err := mark(ctx, db, node, tails()); err != nil {
 		return nil, fmt.Errorf("fill: %w", err)
 	}
 	return f.states, nil
@@ -108,20 +108,29 @@ func (f *filler) commit(ctx context.Context, events func(i int) []user.Event) er
 			}
 			batch.Turns = append(batch.Turns, turn)
 		}
-		outcomes, err := f.db.Commit(ctx, batch)
-		if err != nil {
-			return fmt.Errorf("commit: %w", err)
+		if err := commitAll(ctx, f.db, batch); err != nil {
+			return err
 		}
-		for i, o := range outcomes {
-			turn := batch.Turns[i]
-			if o.Status != persistence.Committed {
-				return fmt.Errorf("commit: the turn of user %d was refused: status %d", turn.User, o.Status)
-			}
+		for i, turn := range batch.Turns {
 			if turn.Version == 0 {
 				f.bases[from+i] = turn.Records[0].Pos
 			}
 		}
 		f.step(until - from)
+	}
+	return nil
+}
+
+// commitAll commits a batch of which nothing may be refused.
+func commitAll(ctx context.Context, db store, batch persistence.Batch) error {
+	outcomes, err := db.Commit(ctx, batch)
+	if err != nil {
+		return fmt.Errorf("commit: %w", err)
+	}
+	for i, o := range outcomes {
+		if o.Status != persistence.Committed {
+			return fmt.Errorf("commit: the turn of user %d was refused: status %d", batch.Turns[i].User, o.Status)
+		}
 	}
 	return nil
 }
@@ -186,21 +195,21 @@ func tails() []persistence.TailName {
 	return []persistence.TailName{persistence.TailEffects, persistence.TailBroker}
 }
 
-// mark tells the tails that everything has had its effect.
-func (f *filler) mark(ctx context.Context) error {
-	heads, err := f.db.Heads(ctx)
+// mark tells tails that everything has had its effect.
+func mark(ctx context.Context, db store, node persistence.Node, done []persistence.TailName) error {
+	heads, err := db.Heads(ctx)
 	if err != nil {
 		return fmt.Errorf("read the heads: %w", err)
 	}
-	batch := persistence.Batch{Node: f.node}
+	batch := persistence.Batch{Node: node}
 	for lane, pos := range heads {
-		for _, tail := range tails() {
+		for _, tail := range done {
 			if pos > 0 {
 				batch.Marks = append(batch.Marks, persistence.Mark{Tail: tail, Lane: uint8(lane), Pos: pos})
 			}
 		}
 	}
-	if _, err := f.db.Commit(ctx, batch); err != nil {
+	if _, err := db.Commit(ctx, batch); err != nil {
 		return fmt.Errorf("save the marks: %w", err)
 	}
 	return nil

@@ -33,8 +33,10 @@ type job struct {
 	Addr        string
 	People      string // path of the population
 	Connections int
-	Duration    time.Duration // 0: until nothing is left
+	Duration    time.Duration // 0: until nothing is left; of a paced job, until it is stopped
 	Seed        uint64
+	Rate        float64 // requests that are due a second; 0: each connection asks as fast as it is answered
+	Warm        int     // so many requests come before those that count
 
 	Callers  int  // lookup: so many different ones
 	Reserved int  // follow: the last so many are never followed
@@ -44,6 +46,7 @@ type job struct {
 	Anybody  bool // lookup, followers: of anybody, not of the active ones; follow: of the others; list: a new order for each page
 	Offset   int  // list: of the first page
 	Pages    int  // list: so many different ones
+	Timed    bool // event: ids begin with the time of sending, or when that was due
 }
 
 // outcome is what a generator has done.
@@ -95,14 +98,28 @@ func startTalking(ctx context.Context, dir, role string, job any) (*generator, e
 const (
 	readyLine = "ready\n"
 	goLine    = "go\n"
+	stopLine  = "stop\n"
 )
 
 // run lets it go and returns what it did.
 func (g *generator) run() (outcome, error) {
-	var o outcome
-	if _, err := io.WriteString(g.stdin, goLine); err != nil {
-		return o, errors.Join(fmt.Errorf("start the load: %w", err), g.abandon())
+	if err := g.say(goLine); err != nil {
+		return outcome{}, err
 	}
+	return g.outcome()
+}
+
+// say tells it to begin, or to stop.
+func (g *generator) say(word string) error {
+	if _, err := io.WriteString(g.stdin, word); err != nil {
+		return errors.Join(fmt.Errorf("tell the generator to %q: %w", word, err), g.abandon())
+	}
+	return nil
+}
+
+// outcome returns what it did, once it has.
+func (g *generator) outcome() (outcome, error) {
+	var o outcome
 	if err := json.NewDecoder(g.lines).Decode(&o); err != nil {
 		return o, errors.Join(fmt.Errorf("read what the generator did: %w", err), g.abandon())
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -56,6 +57,14 @@ func generate(ctx context.Context, in io.Reader, out io.Writer) (err error) {
 	if word, err := lines.ReadString('\n'); err != nil || word != goLine {
 		return fmt.Errorf("wait for the word: %q: %w", word, err)
 	}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	if j.Rate > 0 && j.Duration == 0 {
+		go func() {
+			_, _ = lines.ReadString('\n') // the word, or that nobody is there any more
+			stop()
+		}()
+	}
 	o, err := j.drive(ctx, conns, draw)
 	if err != nil {
 		return err
@@ -66,7 +75,8 @@ func generate(ctx context.Context, in io.Reader, out io.Writer) (err error) {
 	return nil
 }
 
-// drive keeps one request in flight on each connection.
+// drive keeps one request in flight on each connection, or, at a rate, sends those
+// that are due. What is due while all connections wait counts from then on.
 func (j *job) drive(ctx context.Context, conns []*conn, draw source) (outcome, error) {
 	var (
 		total  outcome
@@ -90,10 +100,12 @@ func (j *job) drive(ctx context.Context, conns []*conn, draw source) (outcome, e
 				err error
 			)
 			for ctx.Err() == nil {
-				if !draw(int(next.Add(1))-1, &r) {
+				i := int(next.Add(1)) - 1
+				r.late = j.await(ctx, start, i)
+				if ctx.Err() != nil || !draw(i, &r) {
 					break
 				}
-				sent := time.Now()
+				sent := cmp.Or(r.late, time.Now())
 				var (
 					status int
 					body   []byte
@@ -101,7 +113,9 @@ func (j *job) drive(ctx context.Context, conns []*conn, draw source) (outcome, e
 				if status, body, err = c.do(r.raw); err != nil {
 					break
 				}
-				own.record(time.Since(sent))
+				if i >= j.Warm {
+					own.record(time.Since(sent))
+				}
 				if status != r.status {
 					err = fmt.Errorf("status %d where %d is right: %.300s", status, r.status, body)
 					break
@@ -125,6 +139,27 @@ func (j *job) drive(ctx context.Context, conns []*conn, draw source) (outcome, e
 	return total, failed
 }
 
+// await returns when the i-th request is due, or ctx ends. It returns when that was,
+// if it is over already, and else zero: how late the generator wakes up says nothing
+// about the server.
+func (j *job) await(ctx context.Context, start time.Time, i int) (late time.Time) {
+	if j.Rate == 0 {
+		return late
+	}
+	due := start.Add(time.Duration(float64(i) / j.Rate * float64(time.Second)))
+	wait := time.Until(due)
+	if wait <= 0 {
+		return due
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	return late
+}
+
 // request is a request and what is right as an answer. It is used again for the
 // next one of its connection.
 type request struct {
@@ -133,6 +168,7 @@ type request struct {
 	status int
 	check  func(body []byte) error // of every answer with always, else of some
 	always bool
+	late   time.Time // when it was due, if no connection was free then
 }
 
 // source writes the i-th request of a job into r; false when nothing is left. It

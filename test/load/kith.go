@@ -19,6 +19,7 @@ type setup struct {
 	stores *stores // whose CPU counts too; nil: there are none
 	cached bool    // cards are in Redis
 	secret []byte
+	env    []string // of kith alone, NAME=value
 }
 
 // server is a running server and a look into its database.
@@ -28,6 +29,7 @@ type server struct {
 
 	addr   string
 	ops    string // "" for the baseline
+	topics string // address of the Kafka that kith publishes to
 	reader reader
 	began  time.Time
 	ready  time.Duration // how long that took
@@ -36,26 +38,31 @@ type server struct {
 // startKith starts kith on a data dir that was filled with the people saved at a
 // path.
 func (b *bench) startKith(ctx context.Context, on *setup) (*server, error) {
-	addrs, err := freeAddrs(ctx, 2)
+	addrs, err := freeAddrs(ctx, 3)
 	if err != nil {
 		return nil, err
 	}
 	env := append(on.at.env(),
 		"KITH_HTTP_ADDR="+addrs[0], "KITH_OPS_ADDR="+addrs[1], "KITH_JWT_SECRET="+string(on.secret), "KITH_LOG_LEVEL=warn",
-		"KITH_KAFKA_LISTEN=127.0.0.1:0",
+		"KITH_KAFKA_LISTEN="+addrs[2],
 		// What limits an abuser would limit the measurement.
 		"KITH_LIMIT_AVAILABILITY=off", "KITH_LIMIT_REGISTER=off", "KITH_LIMIT_LOGIN=off", "KITH_LIMIT_USER=off", "KITH_LIMIT_EVENTS=off",
 	)
 	if on.cached {
 		env = append(env, "KITH_REDIS_URL="+on.stores.redis.URL())
 	}
-	env = append(env, b.env...)
+	topics := addrs[2]
+	if on.stores != nil && on.stores.kafka != nil {
+		topics = on.stores.kafka.Addr()
+		env = append(env, "KITH_KAFKA_BROKERS="+topics)
+	}
+	env = append(append(env, on.env...), b.env...)
 	began := time.Now()
 	p, err := start(ctx, command{name: "kith", path: b.kith, args: []string{"serve"}, env: env, dir: on.dir})
 	if err != nil {
 		return nil, err
 	}
-	s := &server{process: p, setup: *on, addr: addrs[0], ops: addrs[1], began: began}
+	s := &server{process: p, setup: *on, addr: addrs[0], ops: addrs[1], topics: topics, began: began}
 	if err := s.await(ctx); err != nil {
 		return s, err
 	}

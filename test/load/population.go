@@ -93,6 +93,15 @@ func nameOf(i int) string {
 // active returns the index of the k-th of the active ones.
 func (p *population) active(k int) int { return k * len(p.People) / p.Active }
 
+// onlyActive returns a population of the active ones alone.
+func (p *population) onlyActive() *population {
+	few := &population{Offsets: p.Offsets, At: p.At, Active: p.Active}
+	for k := range p.Active {
+		few.People = append(few.People, p.People[p.active(k)])
+	}
+	return few
+}
+
 // stranger reports whether user i is not one of them.
 func (p *population) stranger(i int) bool {
 	n := len(p.People)

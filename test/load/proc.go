@@ -160,6 +160,7 @@ func get(ctx context.Context, url string) (body []byte, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("get %s: %w", url, err)
 	}
+	request.Header.Set("Accept-Encoding", "identity") // packing it would cost the server more than the rest
 	answer, err := http.DefaultClient.Do(request)
 	if err != nil {
 		return nil, fmt.Errorf("get %s: %w", url, err)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 )
 
 func (j *job) source(p *population) (source, error) {
@@ -177,6 +179,13 @@ func followersOf(p *population, draw func(*mathrand.Rand) int) source {
 	}
 }
 
+// timed is a job whose next event is sent at a time: its id begins with that.
+func (j *job) timed(at time.Time) *job {
+	then := *j
+	then.Seed = uint64(at.UnixNano())
+	return &then
+}
+
 // appendEvent appends a behaviour event with an id that no other has.
 func appendEvent(b []byte, j *job, i int, rng *mathrand.Rand) []byte {
 	return fmt.Appendf(b, `{"event_id":"%d-%d-%d","type":"rating","movie_id":%d,"rating":%d.5,"session_id":"s%d","context":{"source_page":"home","source_section":"trending"}}`,
@@ -185,6 +194,10 @@ func appendEvent(b []byte, j *job, i int, rng *mathrand.Rand) []byte {
 
 func events(p *population, j *job) source {
 	return func(i int, r *request) bool {
+		j := j
+		if j.Timed {
+			j = j.timed(cmp.Or(r.late, time.Now()))
+		}
 		r.raw = appendRequest(r.raw[:0], http.MethodPost, "/users/self/events", "", p.caller(r.rng).Token, appendEvent(nil, j, i, r.rng))
 		r.status = http.StatusCreated
 		r.check = func(body []byte) error {

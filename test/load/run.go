@@ -40,6 +40,12 @@ const (
 	phaseEventsPostgres     = "events-pg"
 	phaseActivationPostgres = "activation-pg"
 	phaseScalePostgres      = "scale-pg"
+
+	// What comes out of the tails.
+	phaseTopics       = "kafka-latency"
+	phasePublishKafka = "publish-kafka"
+	phaseStar         = "effects-star"
+	phaseIndex        = "search-index"
 )
 
 func phaseNames() []string {
@@ -47,6 +53,7 @@ func phaseNames() []string {
 		phaseLookup, phaseFollow, phaseEvents, phaseAccount, phaseActivation, phaseList, phaseMillion, phasePublish,
 		phaseSocketsIdle, phaseSocketsFanout, phaseSocketsLatency, phaseSocketsResume, phaseSocketsMixed,
 		phaseLookupPostgres, phaseFollowPostgres, phaseEventsPostgres, phaseActivationPostgres, phaseScalePostgres,
+		phaseTopics, phasePublishKafka, phaseStar, phaseIndex,
 	}
 }
 
@@ -108,7 +115,7 @@ func (b *bench) phases(ctx context.Context) error {
 		}
 	}
 	if b.wants(phasePublish) {
-		if err := b.measurePublish(ctx); err != nil {
+		if err := b.measurePublish(ctx, publishCase{phasePublish, publishUsers, "the embedded broker", nil, brokerHas}, nil); err != nil {
 			return fmt.Errorf("phase %s: %w", phasePublish, err)
 		}
 	}
@@ -129,7 +136,10 @@ func (b *bench) phases(ctx context.Context) error {
 			return fmt.Errorf("phase %s: %w", phase.name, err)
 		}
 	}
-	return b.phasesPostgres(ctx)
+	if err := b.phasesPostgres(ctx); err != nil {
+		return err
+	}
+	return b.phasesKafka(ctx)
 }
 
 // crowds runs the phases that are about how many users there are.

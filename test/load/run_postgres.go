@@ -21,7 +21,7 @@ func (b *bench) phasesPostgres(ctx context.Context) error {
 	if !b.wants(phaseLookupPostgres, phaseFollowPostgres, phaseEventsPostgres, phaseActivationPostgres, phaseScalePostgres) {
 		return nil
 	}
-	if err := storesInstalled(); err != nil {
+	if err := installed(programs.KindPostgres, programs.KindRedis); err != nil {
 		if len(b.only) > 0 {
 			return err
 		}
@@ -41,16 +41,6 @@ func (b *bench) phasesPostgres(ctx context.Context) error {
 	if b.wants(phaseScalePostgres) {
 		if err := b.scalePostgres(ctx); err != nil {
 			return fmt.Errorf("phase %s: %w", phaseScalePostgres, err)
-		}
-	}
-	return nil
-}
-
-// storesInstalled returns why no stores can be started here, or nil.
-func storesInstalled() error {
-	for _, kind := range []programs.Kind{programs.KindPostgres, programs.KindRedis} {
-		if _, err := programs.Find(kind); err != nil {
-			return fmt.Errorf("phases on PostgreSQL and Redis: %w", err)
 		}
 	}
 	return nil

@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/redis/go-redis/v9"
@@ -17,10 +16,12 @@ import (
 	"kith/test/services"
 )
 
-// stores are a PostgreSQL and a Redis of our own, with nobody else on them.
+// stores are a PostgreSQL and a Redis of our own, with nobody else on them, and a
+// Kafka where one is measured.
 type stores struct {
 	postgres *services.Postgres
 	redis    *services.RedisServer
+	kafka    *kafka // nil: kith has its own broker
 	url      string // of the database
 }
 
@@ -129,15 +130,7 @@ func (s *stores) size(ctx context.Context) (n int64, err error) {
 	return n, err
 }
 
-// databaseCPU returns what all processes of PostgreSQL have used, except some.
-func (s *stores) databaseCPU(except ...int) (time.Duration, error) {
-	return treeCPU(s.postgres.PID(), except...)
-}
-
-// cacheCPU returns what Redis has used.
-func (s *stores) cacheCPU() (time.Duration, error) { return treeCPU(s.redis.PID()) }
-
-// close ends both and removes what they stored. Those that were not started do
+// close ends all and removes what they stored. Those that were not started do
 // nothing.
 func (s *stores) close() error {
 	if s == nil {
@@ -150,6 +143,7 @@ func (s *stores) close() error {
 	if s.redis != nil {
 		err = errors.Join(err, s.redis.Close())
 	}
+	err = errors.Join(err, s.kafka.close())
 	*s = stores{}
 	return err
 }

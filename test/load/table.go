@@ -14,6 +14,7 @@ import (
 type report struct {
 	machine machine
 	stores  string // what they are, when some were used
+	kafka   string // the same
 	scale   float64
 	rows    []row
 }
@@ -38,12 +39,14 @@ func met(yes bool) string {
 // describe says on what the figures were measured.
 func (r *report) describe() string {
 	m := &r.machine
-	text := fmt.Sprintf("%s, %d cores, %s of memory, load average %s; Linux %s; %s; %s writes of 4 KiB with fsync a second; scale %g",
-		m.CPU, m.Cores, m.Memory, m.Load, m.Kernel, m.Go, thousands(m.Fsync), r.scale)
-	if r.stores != "" {
-		text += "; " + r.stores
+	parts := []string{fmt.Sprintf("%s, %d cores, %s of memory, load average %s; Linux %s; %s; %s writes of 4 KiB with fsync a second; scale %g",
+		m.CPU, m.Cores, m.Memory, m.Load, m.Kernel, m.Go, thousands(m.Fsync), r.scale)}
+	for _, used := range []string{r.stores, r.kafka} {
+		if used != "" {
+			parts = append(parts, used)
+		}
 	}
-	return text
+	return strings.Join(parts, "; ")
 }
 
 // text writes the table for a terminal.

@@ -88,6 +88,7 @@ func (p *population) firstPos(i int) uint64 {
 type world struct {
 	*server
 	people *population
+	host   setup         // of its kith
 	own    *stores       // to be closed after kith; nil on SQLite
 	loaded time.Duration // how long it took to write the database
 	size   int64         // of the database, bytes
@@ -98,49 +99,65 @@ type world struct {
 // startWorld loads a world into a folder of its own, or into stores that it ends
 // with, and starts kith on it.
 func (b *bench) startWorld(ctx context.Context, name string, on *stores, people *population, done []persistence.TailName) (w *world, err error) {
-	w = &world{people: people, own: on}
+	w, err = b.makeWorld(ctx, name, on, people, done)
+	if err != nil {
+		return nil, err
+	}
+	if err := w.start(ctx, b, people); err != nil {
+		return nil, errors.Join(err, w.close())
+	}
+	return w, nil
+}
+
+// makeWorld is startWorld without starting kith.
+func (b *bench) makeWorld(ctx context.Context, name string, on *stores, people *population, done []persistence.TailName) (w *world, err error) {
+	dir := filepath.Join(b.dir, name)
+	w = &world{people: people, own: on, host: setup{
+		dir: dir, saved: filepath.Join(dir, "people"), at: place{Dir: filepath.Join(dir, dataDir)}, stores: on, cached: on != nil,
+	}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, w.close())
 		}
 	}()
-	dir := filepath.Join(b.dir, name)
-	host := setup{dir: dir, saved: filepath.Join(dir, "people"), at: place{Dir: filepath.Join(dir, dataDir)}, stores: on, cached: on != nil}
 	if on != nil {
-		host.at.URL = on.url
+		w.host.at.URL = on.url
 	}
-	if err := os.MkdirAll(host.at.Dir, 0o700); err != nil {
-		return nil, fmt.Errorf("make the data dir: %w", err)
+	if err := os.MkdirAll(w.host.at.Dir, 0o700); err != nil {
+		return w, fmt.Errorf("make the data dir: %w", err)
 	}
-	if host.secret, err = newSecret(); err != nil {
-		return nil, err
+	if w.host.secret, err = newSecret(); err != nil {
+		return w, err
 	}
-	if err := people.logIn(host.secret); err != nil {
-		return nil, err
+	if err := people.logIn(w.host.secret); err != nil {
+		return w, err
 	}
 	b.say("loading a database with %d users and %d edges", len(people.People), len(people.People)*len(people.Offsets))
 	bar := b.bar(loadSteps(people), "loading")
 	start := time.Now()
-	if err := loadWorld(ctx, host.at, people, done, func(n int) { _ = bar.Add(n) }); err != nil {
-		return nil, err
+	if err := loadWorld(ctx, w.host.at, people, done, func(n int) { _ = bar.Add(n) }); err != nil {
+		return w, err
 	}
 	w.loaded = time.Since(start)
 	if on != nil {
 		if err := on.settle(ctx); err != nil {
-			return nil, err
+			return w, err
 		}
 	}
-	if w.size, err = host.size(ctx); err != nil {
-		return nil, err
+	w.size, err = w.host.size(ctx)
+	return w, err
+}
+
+// start starts kith. The load will be of those of its people who are given.
+func (w *world) start(ctx context.Context, b *bench, people *population) (err error) {
+	if err := people.save(w.host.saved); err != nil {
+		return err
 	}
-	if err := people.save(host.saved); err != nil {
-		return nil, err
-	}
-	if w.server, err = b.startKith(ctx, &host); err != nil {
-		return nil, err
+	if w.server, err = b.startKith(ctx, &w.host); err != nil {
+		return err
 	}
 	w.memory, err = w.rss()
-	return w, err
+	return err
 }
 
 // size returns how large the database is, in bytes.
@@ -153,6 +170,14 @@ func (s *setup) size(ctx context.Context) (int64, error) {
 		return 0, fmt.Errorf("size of the database: %w", err)
 	}
 	return info.Size(), nil
+}
+
+// on says in a row which database it is about, unless that is SQLite.
+func (w *world) on() string {
+	if w.own == nil {
+		return ""
+	}
+	return " on PostgreSQL"
 }
 
 // close ends kith and what is of this world alone.
@@ -216,12 +241,7 @@ func (w *worlds) stop() error {
 }
 
 // on says in a row which database it is about, unless that is SQLite.
-func (w *worlds) on() string {
-	if w.big.own == nil {
-		return ""
-	}
-	return " on PostgreSQL"
-}
+func (w *worlds) on() string { return w.big.on() }
 
 // compare runs a job on both in turn and returns the rounds of each. The first
 // round warms up and does not count. j makes the job of a round.

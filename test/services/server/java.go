@@ -5,16 +5,31 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 )
 
 // java runs the classes of a server that is made of jars.
 type java struct {
-	path string // of the program
-	jars string // the folder
+	path    string // of the program
+	jars    string // the folder
+	options []string
 }
 
-// java gets what a server needs that is made of jars and whose directory is dir.
-func (y *Yard) java(ctx context.Context, k Kind, dir string) (java, error) {
+// smallJava are options for little memory, and for starting fast rather than becoming
+// fast.
+func smallJava() []string {
+	return []string{"-Xms128m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"}
+}
+
+// LargeJava are options as in production, for what is measured.
+func LargeJava() []string { return []string{"-Xms1g", "-Xmx1g", "-XX:+UseG1GC"} }
+
+// java gets what a server needs that is made of jars and whose directory is dir, to
+// run it with these options; nil: small.
+func (y *Yard) java(ctx context.Context, k Kind, dir string, options []string) (java, error) {
+	if options == nil {
+		options = smallJava()
+	}
 	set, ok := jarSetOf(k)
 	if !ok {
 		return java{}, fmt.Errorf("server: %s is not made of jars", k)
@@ -28,7 +43,7 @@ func (y *Yard) java(ctx context.Context, k Kind, dir string) (java, error) {
 		return java{}, err
 	}
 	jars, err := y.reach(cached, filepath.Join(dir, "jars"))
-	return java{path, jars}, err
+	return java{path, jars, options}, err
 }
 
 // reach returns a folder with the jars to which the account of servers gets: a
@@ -53,12 +68,10 @@ func (y *Yard) reach(cached, dir string) (string, error) {
 }
 
 // command runs a class for a server; args are further options of Java, the class and
-// its arguments. It takes little memory, and starts fast rather than becoming fast.
+// its arguments.
 func (j java) command(d *daemon, args ...string) command {
 	return command{
 		path: j.path, dir: d.dir, log: d.logPath(),
-		args: append([]string{
-			"-Xms128m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Djava.io.tmpdir=" + d.dir, "-cp", filepath.Join(j.jars, "*"),
-		}, args...),
+		args: slices.Concat(j.options, []string{"-Djava.io.tmpdir=" + d.dir, "-cp", filepath.Join(j.jars, "*")}, args),
 	}
 }

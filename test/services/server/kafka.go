@@ -21,6 +21,8 @@ type KafkaConfig struct {
 	Settings map[string]string // of server.properties
 	// Secure opens a second listener, which wants TLS and a password.
 	Secure bool
+	// Java are the options of Java; nil: little memory and a fast start.
+	Java []string
 }
 
 // Kafka is a Kafka of one node, through all its restarts. What it acknowledged
@@ -44,7 +46,7 @@ func (y *Yard) Kafka(ctx context.Context, c KafkaConfig) (*Kafka, error) {
 		return nil, err
 	}
 	k := &Kafka{yard: y, daemon: daemon{name: string(KindKafka), dir: dir}, config: c}
-	if k.java, err = y.java(ctx, KindKafka, dir); err != nil {
+	if k.java, err = y.java(ctx, KindKafka, dir, c.Java); err != nil {
 		return nil, errors.Join(err, k.Remove())
 	}
 	for try := 1; ; try++ {

@@ -22,6 +22,8 @@ import (
 type SearchConfig struct {
 	Engine   Kind              // KindSearch or KindElastic
 	Settings map[string]string // of opensearch.yml or elasticsearch.yml
+	// Java are the options of Java; nil: little memory and a fast start.
+	Java []string
 }
 
 // Search is an OpenSearch or Elasticsearch of one node, through all its restarts.
@@ -92,7 +94,7 @@ func (y *Yard) Search(ctx context.Context, c SearchConfig) (*Search, error) {
 		yard: y, daemon: daemon{name: string(c.Engine), dir: dir}, engine: engine, settings: c.Settings,
 		cluster: "kith-" + strings.ToLower(rand.Text()),
 	}
-	if s.java, err = y.java(ctx, c.Engine, dir); err != nil {
+	if s.java, err = y.java(ctx, c.Engine, dir, c.Java); err != nil {
 		return nil, errors.Join(err, s.Remove())
 	}
 	if err = y.mkdir(s.configDir()); err != nil {
