@@ -14,6 +14,9 @@ const TailIndex TailName = "index"
 // one has to be built.
 var ErrNoIndex = errors.New("persistence: the search engine has no index of users")
 
+// ErrGivenUp is matched by the calls of a build that another one has ended.
+var ErrGivenUp = errors.New("persistence: another build of the index has begun since")
+
 // SearchDocument is what a search engine knows of a user.
 type SearchDocument struct {
 	ID user.ID
@@ -42,9 +45,11 @@ type SearchIndex interface {
 	Index(ctx context.Context, docs []SearchDocument) (refused []RefusedDocument, err error)
 	// HasIndex reports whether there is an index.
 	HasIndex(ctx context.Context) (bool, error)
-	// Build begins an index beside the one that there is. A build that did not end
-	// is given up by the next: its own calls fail then.
+	// Build begins an index beside the one that there is. A build that did not end is
+	// given up: its calls fail with ErrGivenUp. Only one may build at a time.
 	Build(ctx context.Context) (SearchBuild, error)
+	// Tidy removes what builds have left that did not end, when nobody builds.
+	Tidy(ctx context.Context) error
 }
 
 // RefusedDocument is one that a search engine will never take.

@@ -26,9 +26,9 @@ type operator interface {
 	SetRole(ctx context.Context, username string, role user.Role) error
 	// Verify checks the stored data; progress is told the number of users done.
 	Verify(ctx context.Context, progress func(users int)) (usergrain.Report, error)
-	// Reindex builds the index of the search engine anew and returns how many users
-	// are in it; progress is told the number of users done, of about how many.
-	Reindex(ctx context.Context, progress func(done, total int)) (users int, err error)
+	// Reindex builds the index of the search engine anew; progress is told the number
+	// of users done, of about how many.
+	Reindex(ctx context.Context, progress func(done, total int)) (reindexed, error)
 }
 
 // access is what an operator needs where no server runs.
@@ -136,6 +136,7 @@ func adminHandler(o operator) http.Handler {
 func answerLines(w http.ResponseWriter, r *http.Request, do func(ctx context.Context, tell func(done, total int)) (any, error)) {
 	out := json.NewEncoder(w)
 	flush := http.NewResponseController(w)
+	_ = flush.Flush() // so that who is cut off knows that it had begun
 	result, err := do(r.Context(), func(done, total int) {
 		// A reader who has gone ends the request's context.
 		_ = out.Encode(line{Done: done, Total: total})
@@ -214,9 +215,9 @@ func (o remoteOperator) Verify(ctx context.Context, progress func(users int)) (r
 }
 
 // Reindex implements operator.
-func (o remoteOperator) Reindex(ctx context.Context, progress func(done, total int)) (users int, err error) {
-	err = o.lines(ctx, http.MethodPost, "/reindex", progress, &users)
-	return users, err
+func (o remoteOperator) Reindex(ctx context.Context, progress func(done, total int)) (r reindexed, err error) {
+	err = o.lines(ctx, http.MethodPost, "/reindex", progress, &r)
+	return r, err
 }
 
 // lines reads an answer of lines.

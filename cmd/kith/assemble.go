@@ -22,10 +22,10 @@ import (
 	"kith/persistence"
 	"kith/persistence/lanes"
 	"kith/persistence/memory"
-	"kith/persistence/opensearch"
 	"kith/persistence/postgres"
 	"kith/persistence/redis"
 	"kith/streams/effects"
+	"kith/streams/index"
 )
 
 const (
@@ -52,7 +52,8 @@ type server struct {
 	doubt     func() // has the cache of cards forget all
 	committer *lanes.Committer
 	client    *usergrain.Client
-	engine    *opensearch.Engine // nil: the database alone searches
+	searches  persistence.Search
+	indexes   *index.Builder // of a search engine; nil: there is none
 	photos    persistence.Blobs
 	erase     func(ctx context.Context, path string) error // of a photo, for good
 	degraded  []func() string                              // name what does not answer, or ""
@@ -201,10 +202,7 @@ func (v *server) admin(ctx context.Context) error {
 		return nil
 	}
 	v.closing(func() error { return closeListener(l) })
-	o := &localOperator{db: v.db, tokens: tokens, commands: running(v.client)}
-	if v.engine != nil {
-		o.engine = v.engine
-	}
+	o := &localOperator{db: v.db, indexes: v.indexes, tokens: tokens, commands: running(v.client)}
 	v.add("admin socket", func(ctx context.Context) error {
 		// A verification can be long: it ends with us, and says so.
 		return v.serveHTTP(l, &http.Server{
@@ -243,7 +241,7 @@ func (v *server) public(ctx context.Context) error {
 	}
 	g, err := gateway.New(gateway.Config{ //nolint:contextcheck // requests bring their own
 		Grains: v.client, Relations: v.client, Directory: v.db, Edges: v.db, Credentials: v.db, Cards: v.cards,
-		Activities: v.db, Feeds: v.db, Notifications: v.db, Search: v.searching(), Shuffle: listed, Blobs: v.photos, Limits: gate, Provider: outside,
+		Activities: v.db, Feeds: v.db, Notifications: v.db, Search: v.searches, Shuffle: listed, Blobs: v.photos, Limits: gate, Provider: outside,
 		Hub: hub, HubMetrics: metrics, Origins: origins,
 		Secret: v.secret, AccessTTL: v.settings.AccessTTL.duration(), RefreshTTL: v.settings.RefreshTTL.duration(),
 		Ready: v.ready, Logger: v.logger, Registerer: v.registry, Version: version(),

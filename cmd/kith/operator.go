@@ -12,12 +12,13 @@ import (
 	"kith/gateway/auth"
 	"kith/persistence"
 	"kith/persistence/memory"
+	"kith/streams/index"
 )
 
 // localOperator does the operator's commands on the data itself.
 type localOperator struct {
 	db       database
-	engine   persistence.SearchIndex // nil: there is none
+	indexes  *index.Builder // of a search engine; nil: there is none
 	tokens   *auth.Tokens
 	commands commander
 }
@@ -133,7 +134,7 @@ func openOperator(ctx context.Context, a access) (_ operator, closeAll func() er
 	}
 	if engine != nil {
 		p.closing(engine.Close)
-		o.engine = engine
+		o.indexes = index.NewBuilder(db, engine, slog.New(slog.DiscardHandler))
 	}
 	return o, p.close, nil
 }

@@ -4,19 +4,24 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"time"
 
 	"github.com/mattn/go-isatty"
 	"github.com/schollz/progressbar/v3"
 
-	"kith/streams/index"
+	"kith/actors/usergrain"
 )
 
 // reindexCommand builds the index of the search engine anew.
 type reindexCommand struct {
 	storage
 	searchSettings
+}
+
+// reindexed is how many users are in a new index, and how many the engine refused.
+type reindexed struct {
+	Users   int `json:"users"`
+	Refused int `json:"refused"`
 }
 
 // Run implements kong's command.
@@ -27,7 +32,7 @@ func (c *reindexCommand) Run(ctx context.Context, con *console) error {
 	began := time.Now()
 	return withOperator(ctx, access{storage: c.storage, search: c.searchSettings}, func(o operator) error {
 		var bar *progressbar.ProgressBar
-		users, err := o.Reindex(ctx, func(done, total int) {
+		r, err := o.Reindex(ctx, func(done, total int) {
 			if !isatty.IsTerminal(con.err.Fd()) {
 				return
 			}
@@ -44,22 +49,30 @@ func (c *reindexCommand) Run(ctx context.Context, con *console) error {
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(con.out, "%d users are indexed, in %s; searches use the new index\n", users, time.Since(began).Round(100*time.Millisecond))
+		fmt.Fprintf(con.out, "%d users are indexed, in %s; searches use the new index\n", r.Users, time.Since(began).Round(100*time.Millisecond))
+		if r.Refused > 0 {
+			return fmt.Errorf("the search engine refused %d users, who are found by nobody; the log of the server names them", r.Refused)
+		}
 		return nil
 	})
 }
 
 // errNoEngine: there is nothing to index into.
-var errNoEngine = errors.New("there is no search engine (KITH_SEARCH_URL): the database's own index is part of every write and needs no building")
+var errNoEngine = errors.New("there is no search engine: KITH_SEARCH_URL is not set where kith runs; the database's own index is part of every write and needs no building")
 
-// Reindex implements operator.
-func (o *localOperator) Reindex(ctx context.Context, progress func(done, total int)) (users int, err error) {
-	if o.engine == nil {
-		return 0, errNoEngine
+// Reindex implements operator. Only who has the lanes may build; where a server has
+// them, on another data dir, that is to be asked.
+func (o *localOperator) Reindex(ctx context.Context, progress func(done, total int)) (r reindexed, err error) {
+	if o.indexes == nil {
+		return r, errNoEngine
 	}
-	rebuilt, err := index.Rebuild(ctx, index.Rebuilding{Store: o.db, Engine: o.engine, Logger: slog.New(slog.DiscardHandler), Progress: progress})
-	if err != nil {
-		return 0, fmt.Errorf("reindex: %w", err)
-	}
-	return rebuilt.Users, nil
+	err = o.commands(ctx, func(*usergrain.Client) error {
+		rebuilt, err := o.indexes.Rebuild(ctx, progress)
+		if err != nil {
+			return fmt.Errorf("reindex: %w", err)
+		}
+		r = reindexed{rebuilt.Users, rebuilt.Refused}
+		return nil
+	})
+	return r, err
 }

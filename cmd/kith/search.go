@@ -7,7 +7,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"kith/persistence"
 	"kith/persistence/opensearch"
 	"kith/streams/index"
 )
@@ -39,34 +38,32 @@ func (s *searchSettings) engine(logger *slog.Logger, registry prometheus.Registe
 	return engine, nil
 }
 
-// search adds what keeps a search engine up to date.
-func (v *server) search(context.Context) (err error) {
-	if v.engine, err = v.settings.engine(v.logger, v.registry); err != nil || v.engine == nil {
+// search makes what answers searches: the database, or a search engine and what keeps
+// it up to date.
+func (v *server) search(context.Context) error {
+	v.searches = v.db
+	engine, err := v.settings.engine(v.logger, v.registry)
+	if err != nil || engine == nil {
 		return err
 	}
-	v.closing(v.engine.Close)
-	v.add("search engine", v.engine.Run)
+	v.closing(engine.Close)
+	v.add("search engine", engine.Run)
+	v.indexes = index.NewBuilder(v.db, engine, v.logger)
 	tail, err := index.New(index.Config{
-		Store: v.db, Lanes: v.db, Committer: v.committer, Engine: v.engine, Logger: v.logger, Registerer: v.registry,
+		Store: v.db, Lanes: v.db, Committer: v.committer, Engine: engine, Builder: v.indexes, Logger: v.logger, Registerer: v.registry,
 	})
 	if err != nil {
 		return fmt.Errorf("make the index tail: %w", err)
 	}
 	v.add("index tail", tail.Run)
+	stale := func() bool { return tail.Health() != nil }
+	v.searches = opensearch.NewFallback(engine, v.db, stale)
 	v.degraded = append(v.degraded, func() string {
-		if v.engine.Away() || tail.Health() != nil {
+		if engine.Away() || stale() {
 			return "search"
 		}
 		return ""
 	})
 	v.shown = append(v.shown, "search", masked(string(v.settings.SearchURL)))
 	return nil
-}
-
-// searching is what answers searches.
-func (v *server) searching() persistence.Search {
-	if v.engine == nil {
-		return v.db
-	}
-	return opensearch.NewFallback(v.engine, v.db)
 }

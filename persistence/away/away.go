@@ -5,6 +5,7 @@ package away
 
 import (
 	"context"
+	"errors"
 	"sync/atomic"
 	"time"
 )
@@ -14,7 +15,13 @@ const (
 	// while it is not.
 	probeEvery = 10 * time.Second
 	awayEvery  = time.Second
+	// failsAway is after how many calls in a row that failed a server counts as away
+	// though it answers when it is looked at, until it is looked at the next time.
+	failsAway = 3
 )
+
+// errFails is told of such a server.
+var errFails = errors.New("calls fail in a row, though it answers")
 
 // Watch looks at one server. It answers until it was found not to.
 type Watch struct {
@@ -22,7 +29,8 @@ type Watch struct {
 	told    func(err error)
 	timeout time.Duration
 
-	away    atomic.Bool   // as the last probe found it
+	away    atomic.Bool   // as it was found when it was last looked at
+	failed  atomic.Int64  // calls in a row, as far as they were told
 	suspect chan struct{} // has one when a call failed since
 }
 
@@ -36,8 +44,16 @@ func New(timeout time.Duration, probe func(ctx context.Context) error, told func
 // Away reports whether the server was away when it was last looked at.
 func (w *Watch) Away() bool { return w.away.Load() }
 
+// Worked notes that a call has succeeded.
+func (w *Watch) Worked() {
+	if w.failed.Load() > 0 { // mostly it is not: no write that others wait for
+		w.failed.Store(0)
+	}
+}
+
 // Suspect has the server looked at, since a call has failed.
 func (w *Watch) Suspect() {
+	w.failed.Add(1)
 	select {
 	case w.suspect <- struct{}{}:
 	default: // it is being looked into
@@ -55,23 +71,27 @@ func (w *Watch) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		}
-		w.look(ctx)
-		if w.away.Load() {
-			timer.Reset(awayEvery)
-		} else {
-			timer.Reset(probeEvery)
-		}
+		timer.Reset(w.look(ctx))
 	}
 }
 
-func (w *Watch) look(ctx context.Context) {
+// look looks at the server and returns when to do it again.
+func (w *Watch) look(ctx context.Context) time.Duration {
 	bounded, cancel := context.WithTimeout(ctx, w.timeout)
 	defer cancel()
-	err := w.probe(bounded)
+	err, next := w.probe(bounded), awayEvery
 	if ctx.Err() != nil {
-		return
+		return next
+	}
+	if err == nil {
+		next = probeEvery
+		if w.failed.Load() >= failsAway {
+			w.failed.Store(0)
+			err = errFails
+		}
 	}
 	if was := w.away.Swap(err != nil); was != (err != nil) {
 		w.told(err)
 	}
+	return next
 }

@@ -83,6 +83,47 @@ func TestWatch(t *testing.T) {
 	})
 }
 
+// A server that answers when it is looked at, and on which calls fail all the same, is
+// away for a while.
+func TestCallsThatFailInARow(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := &stub{}
+		w := away.New(time.Second, s.probe, s.tell)
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- w.Run(ctx) }()
+		synctest.Wait()
+		fail := func() {
+			w.Suspect()
+			synctest.Wait()
+		}
+		for range 5 {
+			fail()
+			fail()
+			w.Worked()
+		}
+		if w.Away() {
+			t.Error("away though calls succeed in between")
+		}
+		for range 3 {
+			fail()
+		}
+		if !w.Away() {
+			t.Error("not away after three calls in a row failed")
+		}
+		<-time.After(10*time.Second + time.Millisecond)
+		synctest.Wait()
+		if w.Away() {
+			t.Error("away for ever")
+		}
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 func TestAProbeThatWasCutSaysNothing(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

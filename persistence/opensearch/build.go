@@ -4,16 +4,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/opensearch-project/opensearch-go/v4/opensearchapi"
 
 	"kith/persistence"
 )
 
-// errOther says that a build was given up by another.
-var errOther = errors.New("opensearch: another build of the index has begun since")
+// abandonTime bounds removing what was not finished: what is left is removed later.
+const abandonTime = 3 * time.Second
 
 // acknowledged is the answer to what changes the cluster; false: not all nodes know.
 type acknowledged struct {
@@ -27,7 +29,8 @@ func (a acknowledged) check(err error) error {
 	return err
 }
 
-// HasIndex implements persistence.SearchIndex. An index of another schema is none.
+// HasIndex implements persistence.SearchIndex. An index of another schema is none, and
+// several under the one alias are none, either.
 func (e *Engine) HasIndex(ctx context.Context) (bool, error) {
 	type described struct {
 		Mappings struct {
@@ -44,27 +47,21 @@ func (e *Engine) HasIndex(ctx context.Context) (bool, error) {
 		return false, fmt.Errorf("opensearch: look for %s: %w", e.index, err)
 	}
 	for _, i := range indexes {
-		if i.Mappings.Meta.Schema != schema {
-			return false, nil
-		}
+		return len(indexes) == 1 && i.Mappings.Meta.Schema == schema, nil
 	}
-	return len(indexes) > 0, nil
+	return false, nil
 }
 
-// bearers returns the indexes that bear an alias.
+// bearers returns the indexes that bear an alias, or that have it as their own name.
 func (e *Engine) bearers(ctx context.Context, alias string) ([]string, error) {
-	indexes, err := call[map[string]struct{}](ctx, e, callBuild, http.MethodGet, opensearchapi.AliasGetReq{Alias: []string{alias}})
-	if missing(err) {
+	indexes, err := call[map[string]struct{}](ctx, e, callBuild, http.MethodGet, opensearchapi.AliasGetReq{Indices: []string{alias}})
+	if errors.Is(err, persistence.ErrNoIndex) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("look for %s: %w", alias, err)
 	}
-	names := make([]string, 0, len(indexes))
-	for name := range indexes {
-		names = append(names, name)
-	}
-	return names, nil
+	return slices.Collect(maps.Keys(indexes)), nil
 }
 
 // change makes changes to aliases and indexes, all at once.
@@ -87,6 +84,20 @@ func removeAlias(index, alias string) object {
 
 func removeIndex(index string) object { return object{"remove_index": object{"index": index}} }
 
+// Tidy implements persistence.SearchIndex.
+func (e *Engine) Tidy(ctx context.Context) error {
+	left, err := e.bearers(ctx, e.index+nextSuffix)
+	if err != nil {
+		return fmt.Errorf("opensearch: %w", err)
+	}
+	for _, index := range left {
+		if err := e.change(ctx, removeIndex(index)); err != nil && !errors.Is(err, persistence.ErrNoIndex) {
+			return fmt.Errorf("opensearch: remove %s: %w", index, err)
+		}
+	}
+	return nil
+}
+
 // build is an index that is being built.
 type build struct {
 	e     *Engine
@@ -94,34 +105,30 @@ type build struct {
 }
 
 // Build implements persistence.SearchIndex.
-func (e *Engine) Build(ctx context.Context) (persistence.SearchBuild, error) {
-	next := e.index + nextSuffix
-	left, err := e.bearers(ctx, next)
-	if err != nil {
-		return nil, fmt.Errorf("opensearch: begin an index: %w", err)
-	}
-	for _, index := range left {
-		if err := e.change(ctx, removeIndex(index)); err != nil && !errors.Is(err, persistence.ErrNoIndex) {
-			return nil, fmt.Errorf("opensearch: give up the build %s: %w", index, err)
-		}
+func (e *Engine) Build(ctx context.Context) (_ persistence.SearchBuild, err error) {
+	if err := e.Tidy(ctx); err != nil {
+		return nil, err
 	}
 	b := &build{e, newIndex(e.index, e.now())}
-	body, err := jsonBody(definition(next))
+	body, err := jsonBody(definition(e.index+nextSuffix, b.own()))
 	if err != nil {
 		return nil, err
 	}
 	a, err := call[acknowledged](ctx, e, callBuild, http.MethodPut, opensearchapi.IndicesCreateReq{Index: b.index, Body: body})
-	if err = a.check(err); err != nil {
-		return nil, fmt.Errorf("opensearch: make %s: %w", b.index, err)
+	if err = a.check(err); err != nil { // it may be there all the same
+		return nil, errors.Join(fmt.Errorf("opensearch: make %s: %w", b.index, err), b.Abandon(ctx))
 	}
 	return b, nil
 }
 
+// own is an alias of this build alone, so that one that was given up writes nowhere.
+func (b *build) own() string { return b.index + "-own" }
+
 // Index implements persistence.SearchBuild.
 func (b *build) Index(ctx context.Context, docs []persistence.SearchDocument) ([]persistence.RefusedDocument, error) {
-	refused, err := b.e.store(ctx, docs, target{alias: b.e.index + nextSuffix})
+	refused, err := b.e.store(ctx, docs, target{alias: b.own()})
 	if errors.Is(err, persistence.ErrNoIndex) {
-		return refused, errOther
+		err = fmt.Errorf("opensearch: store in %s: %w", b.index, persistence.ErrGivenUp)
 	}
 	return refused, err
 }
@@ -136,14 +143,14 @@ func (b *build) Switch(ctx context.Context) error {
 		return nil
 	}
 	if err := b.show(ctx); err != nil {
-		return b.failed("show", err)
+		return err
 	}
-	actions := []object{removeAlias(b.index, b.e.index+nextSuffix), addAlias(b.index, b.e.index)}
+	actions := []object{removeAlias(b.index, b.e.index+nextSuffix), removeAlias(b.index, b.own()), addAlias(b.index, b.e.index)}
 	for _, old := range used {
 		actions = append(actions, removeIndex(old))
 	}
 	if err := b.e.change(ctx, actions...); err != nil {
-		return b.failed("switch to", err)
+		return fmt.Errorf("opensearch: switch to %s: %w", b.index, err)
 	}
 	return nil
 }
@@ -155,23 +162,23 @@ func (b *build) show(ctx context.Context) error {
 		return err
 	}
 	a, err := call[acknowledged](ctx, b.e, callBuild, http.MethodPut, opensearchapi.SettingsPutReq{Indices: []string{b.index}, Body: body})
-	if err = a.check(err); err != nil {
-		return err
+	if err = a.check(err); err == nil {
+		_, err = call[struct{}](ctx, b.e, callBuild, http.MethodPost, opensearchapi.IndicesRefreshReq{Index: []string{b.index}})
 	}
-	_, err = call[struct{}](ctx, b.e, callBuild, http.MethodPost, opensearchapi.IndicesRefreshReq{Index: []string{b.index}})
-	return err
-}
-
-func (b *build) failed(what string, err error) error {
 	if errors.Is(err, persistence.ErrNoIndex) {
-		return errOther
+		err = persistence.ErrGivenUp
 	}
-	return fmt.Errorf("opensearch: %s %s: %w", what, b.index, err)
+	if err != nil {
+		return fmt.Errorf("opensearch: show what is in %s: %w", b.index, err)
+	}
+	return nil
 }
 
 // Abandon implements persistence.SearchBuild. An index that is in use by now, because
 // a switch has succeeded unheard, stays.
 func (b *build) Abandon(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), abandonTime)
+	defer cancel()
 	used, err := b.e.bearers(ctx, b.e.index)
 	if err != nil {
 		return fmt.Errorf("opensearch: %w", err)

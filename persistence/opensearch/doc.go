@@ -8,16 +8,19 @@
 //   - build.go: an index made beside the one in use, and the alias that is switched.
 //   - schema.go: what an index looks like.
 //   - fallback.go: Fallback, which asks the database while the engine cannot answer.
+//   - metrics.go: what calls took, how many failed, and whether the engine is away.
 //
-// Names. The index in use bears the alias Config.Index, and one that is being built
-// the alias with "-next" at its end; the indexes themselves have the alias, the time
-// and something random in their names. Nothing is ever written but through an alias
-// that is there: an engine that lost its index does not get one with a guessed schema.
+// Names. The index in use bears the alias that the URL names, and one that is being built
+// the alias with "-next" at its end, and one of its own; the indexes themselves have the
+// alias, the time and something random in their names. Nothing is ever written but
+// through an alias that is there: an engine that lost its index does not get one with a
+// guessed schema.
 //
 // Invariants:
 //
 //   - Documents bear the version of the account as their external version, so a late
-//     write never wins. What is removed is remembered for longer than any write takes.
+//     write never wins. What is removed the engine remembers for an hour, unless it
+//     restarts.
 //   - While a "-next" is there every document goes to both indexes in one request.
 //   - Documents hold every beginning of every word of a name, made by the same
 //     function as the database's own, so that both find the same; an index is sorted

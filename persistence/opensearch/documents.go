@@ -2,6 +2,7 @@ package opensearch
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/opensearch-project/opensearch-go/v4/opensearchapi"
 
+	"kith/actors/user"
 	"kith/persistence"
 )
 
@@ -59,25 +61,48 @@ type target struct {
 	optional bool // there may be no such alias
 }
 
+// bulk is a request in the making.
+type bulk struct {
+	lines []any
+	about []step // of each operation, in order
+}
+
+// step is what an operation is about.
+type step struct {
+	id user.ID
+	target
+}
+
+// put adds a document to a target. One who is gone is removed in two steps: engines
+// make an index by themselves when the first that they hear of it is a removal, and
+// hold to it that there must be an alias when they are to store something there. What
+// is stored is empty, and found by nobody.
+func (b *bulk) put(d *persistence.SearchDocument, doc *document, t target) {
+	about := step{d.ID, t}
+	op := operation{Index: t.alias, ID: strconv.FormatUint(uint64(d.ID), 10), Version: d.Version, VersionType: "external"}
+	if !d.Gone {
+		b.lines, b.about = append(b.lines, map[string]operation{"index": op}, doc), append(b.about, about)
+		return
+	}
+	before := op
+	before.Version = max(1, d.Version-1)
+	b.lines = append(b.lines, map[string]operation{"index": before}, object{}, map[string]operation{"delete": op})
+	b.about = append(b.about, about, about)
+}
+
 // store stores documents in all targets at once.
 func (e *Engine) store(ctx context.Context, docs []persistence.SearchDocument, targets ...target) ([]persistence.RefusedDocument, error) {
 	if len(docs) == 0 {
 		return nil, nil
 	}
-	lines := make([]any, 0, 2*len(targets)*len(docs))
+	var b bulk
 	for i := range docs {
-		d := &docs[i]
-		doc := documentOf(d)
+		doc := documentOf(&docs[i])
 		for _, t := range targets {
-			op := operation{Index: t.alias, ID: strconv.FormatUint(uint64(d.ID), 10), Version: d.Version, VersionType: "external"}
-			if d.Gone {
-				lines = append(lines, map[string]operation{"delete": op})
-				continue
-			}
-			lines = append(lines, map[string]operation{"index": op}, &doc)
+			b.put(&docs[i], &doc, t)
 		}
 	}
-	body, err := jsonBody(lines...)
+	body, err := jsonBody(b.lines...)
 	if err != nil {
 		return nil, err
 	}
@@ -88,28 +113,27 @@ func (e *Engine) store(ctx context.Context, docs []persistence.SearchDocument, t
 	if err != nil {
 		return nil, err
 	}
-	if len(answer.Items) != len(targets)*len(docs) {
+	if len(answer.Items) != len(b.about) {
 		return nil, errAnswer
 	}
-	return e.judge(docs, targets, answer.Items)
+	return e.judge(b.about, answer.Items)
 }
 
 // judge says what became of documents.
-func (e *Engine) judge(docs []persistence.SearchDocument, targets []target, items []map[string]item) (refused []persistence.RefusedDocument, err error) {
+func (e *Engine) judge(about []step, items []map[string]item) (refused []persistence.RefusedDocument, err error) {
 	for i, named := range items {
-		d, t := &docs[i/len(targets)], targets[i%len(targets)]
 		for _, it := range named { // the one that there is
 			switch {
 			case it.Error == nil, it.Status == http.StatusConflict: // it has one as new
-			case it.Error.Type == kindNoIndex && t.optional:
+			case it.Error.Type == kindNoIndex && about[i].optional:
 			case strings.HasSuffix(it.Error.Type, "parsing_exception") || it.Error.Type == "strict_dynamic_mapping_exception":
-				refused = append(refused, persistence.RefusedDocument{ID: d.ID, Reason: it.Error.Type})
+				refused = append(refused, persistence.RefusedDocument{ID: about[i].id, Reason: it.Error.Type})
 			case err == nil:
-				err = fmt.Errorf("store in %s: %w", t.alias, &refusal{it.Status, it.Error.Type})
+				err = fmt.Errorf("store in %s: %w", about[i].alias, &refusal{it.Status, it.Error.Type})
 			}
 		}
 	}
-	if err != nil {
+	if err != nil && !errors.Is(err, persistence.ErrNoIndex) {
 		e.metrics.failures.WithLabelValues(callIndex).Inc()
 	}
 	return refused, err

@@ -9,9 +9,11 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"time"
 
 	osearch "github.com/opensearch-project/opensearch-go/v4"
+	"github.com/opensearch-project/opensearch-go/v4/opensearchtransport"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"kith/persistence"
@@ -93,18 +95,23 @@ func New(cfg Config) (*Engine, error) {
 // connect makes a client that does what it is told, once: who is away is asked again
 // by those who know what for.
 func connect(address string) (*osearch.Client, error) {
-	alone := false
-	c, err := osearch.NewClient(osearch.Config{
-		Addresses: []string{address},
-		Transport: &http.Transport{
-			Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true, MaxIdleConnsPerHost: connections, IdleConnTimeout: time.Minute,
-		},
-		DisableRetry: true, DiscoverNodesOnStart: &alone, HealthCheckMaxRetries: -1, MaxRetryClusterHealth: -1,
-	})
+	u, err := url.Parse(address)
 	if err != nil { // without the error, which may show the URL
 		return nil, fmt.Errorf("opensearch: need %w", errURL)
 	}
-	return c, nil
+	password, _ := u.User.Password()
+	t, err := opensearchtransport.New(opensearchtransport.Config{
+		URLs: []*url.URL{u}, Username: u.User.Username(), Password: password,
+		Transport: &http.Transport{
+			Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true, MaxIdleConnsPerHost: connections, IdleConnTimeout: time.Minute,
+		},
+		// It would ask for what a user of one index has no right to.
+		DisableRetry: true, HealthCheckMaxRetries: -1, MaxRetryClusterHealth: -1, NodeStatsInterval: -1,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("opensearch: need %w", errURL)
+	}
+	return &osearch.Client{Transport: t}, nil
 }
 
 // Close closes the connections.
@@ -122,9 +129,9 @@ func (e *Engine) Run(ctx context.Context) error { return e.watch.Run(ctx) } //no
 // Away reports whether the engine did not answer when it was last looked at.
 func (e *Engine) Away() bool { return e.watch.Away() }
 
-// probe searches, for nobody.
+// probe searches, for anybody.
 func (e *Engine) probe(ctx context.Context) error {
-	_, err := e.ask(ctx, callProbe, []object{{"size": 0, "query": object{"match_none": object{}}}})
+	_, err := e.ask(ctx, callProbe, []object{byUsername("", "", 1)})
 	if errors.Is(err, persistence.ErrNoIndex) { // it answers, and will have one
 		return nil
 	}
@@ -145,7 +152,7 @@ func call[T any](ctx context.Context, e *Engine, name, method string, request os
 	start := e.now()
 	defer func() {
 		e.metrics.seconds.WithLabelValues(name).Observe(e.now().Sub(start).Seconds())
-		if err != nil && !errors.Is(ctx.Err(), context.Canceled) && !missing(err) {
+		if err != nil && !errors.Is(ctx.Err(), context.Canceled) && !errors.Is(err, persistence.ErrNoIndex) {
 			e.metrics.failures.WithLabelValues(name).Inc()
 		}
 	}()
@@ -155,6 +162,8 @@ func call[T any](ctx context.Context, e *Engine, name, method string, request os
 		return answer, fmt.Errorf("ask the search engine: %w", err)
 	case r.IsError():
 		return answer, refused(r)
+	case ctx.Err() != nil:
+		return answer, fmt.Errorf("read what the search engine answers: %w", ctx.Err())
 	case err != nil:
 		return answer, errAnswer
 	}
@@ -192,12 +201,6 @@ func (r *refusal) Error() string {
 // Is makes the lack of an index what the contract calls it.
 func (r *refusal) Is(target error) bool {
 	return target == persistence.ErrNoIndex && r.kind == kindNoIndex
-}
-
-// missing reports whether the engine says that what was asked for is not there.
-func missing(err error) bool {
-	var r *refusal
-	return errors.As(err, &r) && r.status == http.StatusNotFound
 }
 
 // jsonBody returns JSON values, each in a line, as the body of a request.

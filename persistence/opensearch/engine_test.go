@@ -189,19 +189,65 @@ func buildIsGivenUp(t *testing.T, at string) {
 	crashed := b.begin()
 	next := b.begin()
 	b.stored(next.Index(t.Context(), []persistence.SearchDocument{doc(2, 1, "Bob")}))
-	if err := crashed.Switch(t.Context()); err == nil {
-		t.Error("a build was switched to that another has given up")
+	if _, err := crashed.Index(t.Context(), []persistence.SearchDocument{doc(4, 1, "Eve")}); !errors.Is(err, persistence.ErrGivenUp) {
+		t.Errorf("a build that was given up says %v when it is to store a document", err)
+	}
+	if err := crashed.Switch(t.Context()); !errors.Is(err, persistence.ErrGivenUp) {
+		t.Errorf("a build that was given up says %v when it is to be switched to", err)
 	}
 	b.good(crashed.Abandon(t.Context()))
 	b.finds("meanwhile", "a", 1)
 	b.good(next.Switch(t.Context()))
 	b.finds("in the end", "b", 2)
-	if _, err := crashed.Index(t.Context(), []persistence.SearchDocument{doc(3, 1, "Cid")}); err == nil {
-		t.Error("a build that is over took a document")
+	b.finds("of the one that was given up", "e")
+	b.begin() // and is never ended
+	b.good(b.Tidy(t.Context()))
+	if _, err := crashed.Index(t.Context(), []persistence.SearchDocument{doc(3, 1, "Cid")}); !errors.Is(err, persistence.ErrGivenUp) {
+		t.Errorf("a build that is over says %v when it is to store a document", err)
 	}
 	if n := b.indexes(); n != 1 {
 		t.Errorf("%d indexes are left", n)
 	}
+}
+
+// Engines make an index by themselves for a removal that comes first.
+func removalMakesNoIndex(t *testing.T, at string) {
+	t.Helper()
+	index := "kith-" + strings.ToLower(rand.Text())
+	e := open(t, opensearch.Config{URL: at + "?index=" + index})
+	if _, err := e.Index(t.Context(), []persistence.SearchDocument{gone(1, 2)}); !errors.Is(err, persistence.ErrNoIndex) {
+		t.Errorf("without an index, a removal says %v", err)
+	}
+	b := &bench{t: t, at: at + "/" + index, Engine: e}
+	b.build(doc(1, 1, "Ann"), doc(2, 1, "Bob"))
+	b.index(gone(1, 2))
+	b.finds("after a removal alone", "a")
+	b.build(doc(2, 1, "Bob"))
+	b.finds("after the next build", "b", 2)
+	var names map[string]any
+	b.good(ask(t.Context(), http.MethodGet, at+"/"+index+"*/_alias", "", &names))
+	if len(names) != 1 {
+		t.Errorf("there are indexes %v", names)
+	}
+}
+
+// An index that has the name of an alias goes when one is built.
+func inTheWay(t *testing.T, at string) {
+	t.Helper()
+	index := "kith-" + strings.ToLower(rand.Text())
+	b := &bench{t: t, at: at + "/" + index, Engine: open(t, opensearch.Config{URL: at + "?index=" + index})}
+	for _, name := range []string{index, index + "-next"} {
+		b.good(ask(t.Context(), http.MethodPut, at+"/"+name+"/_doc/7", `{"odd":1}`, nil))
+	}
+	if b.has() {
+		t.Error("an index that nobody has built is one")
+	}
+	b.build(doc(1, 1, "Ann"))
+	if !b.has() {
+		t.Error("the index that was built is none")
+	}
+	b.index(doc(2, 1, "Anna"))
+	b.finds("in the end", "an", 1, 2)
 }
 
 func anotherSchema(t *testing.T, at string) {
@@ -299,15 +345,17 @@ func TestTheDatabaseAnswersWhenTheEngineDoesNot(t *testing.T) {
 	found := `{"responses":[{"status":200,"hits":{"hits":[{"_id":"1","sort":["ann"]}]}}]}`
 	for name, c := range map[string]struct {
 		engine *opensearch.Engine
+		stale  bool
 		want   user.ID
 	}{
-		"answers":  {answers(t, http.StatusOK, found), 1},
-		"refuses":  {answers(t, http.StatusServiceUnavailable, `{}`), 7},
-		"no index": {answers(t, http.StatusOK, `{"responses":[{"status":404,"error":{"type":"index_not_found_exception"}}]}`), 7},
-		"nobody":   {open(t, opensearch.Config{URL: "http://127.0.0.1:1"}), 7},
+		"answers":  {answers(t, http.StatusOK, found), false, 1},
+		"is stale": {answers(t, http.StatusOK, found), true, 7},
+		"refuses":  {answers(t, http.StatusServiceUnavailable, `{}`), false, 7},
+		"no index": {answers(t, http.StatusOK, `{"responses":[{"status":404,"error":{"type":"index_not_found_exception"}}]}`), false, 7},
+		"nobody":   {open(t, opensearch.Config{URL: "http://127.0.0.1:1"}), false, 7},
 	} {
 		database := &own{}
-		hits, err := opensearch.NewFallback(c.engine, database).Search(t.Context(), persistence.SearchQuery{Word: "a"}, persistence.SearchCursor{}, 10)
+		hits, err := opensearch.NewFallback(c.engine, database, func() bool { return c.stale }).Search(t.Context(), persistence.SearchQuery{Word: "a"}, persistence.SearchCursor{}, 10)
 		if err != nil || len(hits) != 1 || hits[0].ID != c.want || (database.asked == 1) != (c.want == 7) {
 			t.Errorf("%s: %v, %v; the database was asked %d times", name, hits, err, database.asked)
 		}
@@ -315,7 +363,7 @@ func TestTheDatabaseAnswersWhenTheEngineDoesNot(t *testing.T) {
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
 	database := &own{}
-	if _, err := opensearch.NewFallback(answers(t, http.StatusOK, found), database).Search(gone, persistence.SearchQuery{Word: "a"}, persistence.SearchCursor{}, 10); !errors.Is(err, context.Canceled) || database.asked > 0 {
+	if _, err := opensearch.NewFallback(answers(t, http.StatusOK, found), database, func() bool { return false }).Search(gone, persistence.SearchQuery{Word: "a"}, persistence.SearchCursor{}, 10); !errors.Is(err, context.Canceled) || database.asked > 0 {
 		t.Errorf("for somebody who has gone: %v; the database was asked %d times", err, database.asked)
 	}
 }

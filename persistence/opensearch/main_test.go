@@ -87,7 +87,7 @@ func (x *indexed) catchUp(ctx context.Context) error {
 	defer x.mu.Unlock()
 	logger := slog.New(slog.DiscardHandler)
 	if !x.has { // so every index is one that was built before anybody registered
-		if _, err := index.Rebuild(ctx, index.Rebuilding{Store: x.DB, Engine: x.engine, Logger: logger}); err != nil {
+		if _, err := index.NewBuilder(x.DB, x.engine, logger).Rebuild(ctx, nil); err != nil {
 			return err
 		}
 		x.has = true
@@ -157,7 +157,7 @@ func TestEngines(t *testing.T) {
 				"conformance": conforms, "it agrees with the database": agrees, "late documents do not win": lateDocuments,
 				"a document holds what is shown of a user": documentHolds, "a build is seen when it is switched to": buildIsSeen,
 				"a build that is given up leaves nothing": buildIsGivenUp, "an index of another schema is none": anotherSchema,
-				"a refused document is named": refusedDocument,
+				"a refused document is named": refusedDocument, "a removal makes no index": removalMakesNoIndex, "what is in the way is replaced": inTheWay,
 			} {
 				t.Run(name, func(t *testing.T) {
 					t.Parallel()

@@ -23,14 +23,18 @@ func newIndex(alias string, now time.Time) string {
 // definition returns what an index is made with. Nobody searches it yet, so nothing
 // has to be shown. The number of shards and replicas is the engine's, or that of its
 // operator's template.
-func definition(next string) object {
+func definition(aliases ...string) object {
+	borne := object{}
+	for _, a := range aliases {
+		borne[a] = object{}
+	}
 	stored := object{"type": "keyword", "index": false, "doc_values": false} // to be shown alone
 	return object{
 		"settings": object{"index": object{
 			"sort.field": "username", "sort.order": "asc",
 			"refresh_interval": "-1",
 			// How long what was removed is remembered, lest a write that was under way
-			// bring it back. None takes so long.
+			// bring it back.
 			"gc_deletes": "1h",
 		}},
 		"mappings": object{
@@ -46,7 +50,7 @@ func definition(next string) object {
 				"prefixes":        object{"type": "keyword", "doc_values": false},
 			},
 		},
-		"aliases": object{next: object{}},
+		"aliases": borne,
 	}
 }
 

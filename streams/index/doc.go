@@ -3,7 +3,7 @@
 //
 //   - index.go: Tail. Takes from the lanes what changes a document, in rounds.
 //   - round.go: the documents of one round, and trying until they are stored.
-//   - rebuild.go: Rebuild. An index made anew beside the one in use, and switched to.
+//   - rebuild.go: Builder. An index made anew beside the one in use, and switched to.
 //   - metrics.go: what the tail reports.
 //
 // Guarantees. At least once: a mark moves after the engine has stored what the record

@@ -15,14 +15,16 @@ var errAway = errors.New("the engine is away")
 
 // engine is a search engine in memory, that fails when it is told to.
 type engine struct {
-	mu     sync.Mutex
-	used   *contents // nil: there is no index
-	next   *contents // nil: none is being built
-	away   bool
-	hook   func(step string) // called before what changes something, without the lock
-	calls  int
-	refuse user.ID
-	told   chan struct{} // has one after every call that was made
+	mu    sync.Mutex
+	used  *contents // nil: there is no index
+	next  *contents // nil: none is being built
+	away  bool
+	hook  func(step string) // called before what changes something, without the lock
+	calls int
+	// switching makes the next Index meet an index that is just being left.
+	switching bool
+	refuse    user.ID
+	told      chan struct{} // has one after every call that was made
 }
 
 // contents are the documents of an index, and the versions of those that were removed.
@@ -69,6 +71,10 @@ func (e *engine) Index(_ context.Context, docs []persistence.SearchDocument) (re
 	if err != nil {
 		return nil, err
 	}
+	if e.switching {
+		e.switching = false
+		return nil, persistence.ErrNoIndex
+	}
 	for _, d := range docs {
 		if e.next != nil {
 			e.next.put(d)
@@ -93,6 +99,15 @@ func (e *engine) HasIndex(context.Context) (bool, error) {
 
 func (e *engine) Search(context.Context, persistence.SearchQuery, persistence.SearchCursor, int) ([]persistence.SearchHit, error) {
 	return nil, errors.New("nobody searches here")
+}
+
+func (e *engine) Tidy(context.Context) error {
+	leave, err := e.enter("tidy")
+	defer leave()
+	if err == nil {
+		e.next = nil
+	}
+	return err
 }
 
 func (e *engine) Build(context.Context) (persistence.SearchBuild, error) {

@@ -46,6 +46,7 @@ type Config struct {
 	Lanes     persistence.Lanes
 	Committer *lanes.Committer
 	Engine    persistence.SearchIndex
+	Builder   *Builder // of Engine
 	// MaxInFlight bounds the records in flight, over all lanes. Default 16384.
 	MaxInFlight int
 	// Pace is the least time between two rounds. Default 100 ms.
@@ -69,8 +70,8 @@ type Tail struct {
 
 // New makes the tail; Run indexes.
 func New(cfg Config) (*Tail, error) {
-	if cfg.Store == nil || cfg.Lanes == nil || cfg.Committer == nil || cfg.Engine == nil || cfg.Logger == nil {
-		return nil, errors.New("index: the tail needs a store, lanes, a committer, an engine and a logger")
+	if cfg.Store == nil || cfg.Lanes == nil || cfg.Committer == nil || cfg.Engine == nil || cfg.Builder == nil || cfg.Logger == nil {
+		return nil, errors.New("index: the tail needs a store, lanes, a committer, an engine, a builder and a logger")
 	}
 	if cfg.MaxInFlight <= 0 {
 		cfg.MaxInFlight = defaultInFlight
@@ -137,24 +138,45 @@ func (h *handler) Begin(ctx context.Context, marks [persistence.LaneCount]uint64
 }
 
 func (t *Tail) begin(ctx context.Context, marks [persistence.LaneCount]uint64) ([persistence.LaneCount]uint64, error) {
+	heads, built := t.ensure(ctx)
+	switch {
+	case ctx.Err() != nil:
+		return marks, fmt.Errorf("index: begin: %w", ctx.Err())
+	case built:
+		return heads, nil
+	}
+	t.tidy(ctx)
+	return marks, nil
+}
+
+// ensure returns when there is an index, or ctx has ended; with the heads of the lanes
+// that it knows when it had to be built. A build that goes on is no failure.
+func (t *Tail) ensure(ctx context.Context) (heads [persistence.LaneCount]uint64, built bool) {
 	backoff := retry()
 	t.trial.Begin(t.cfg.Now())
 	defer t.trial.End()
-	for ctx.Err() == nil {
+	for failed := false; ctx.Err() == nil; {
 		has, err := t.hasIndex(ctx)
 		switch {
 		case err != nil:
 			t.failed(ctx, "look for the index", err)
 		case has:
-			return marks, nil
+			return heads, false
 		default:
-			if heads, ok := t.rebuild(ctx); ok {
-				return heads, nil
+			if !failed {
+				t.trial.End()
 			}
+			if heads, built = t.rebuild(ctx); built {
+				return heads, true
+			}
+			if !failed {
+				t.trial.Begin(t.cfg.Now())
+			}
+			failed = true
 		}
 		backoff.Wait(ctx)
 	}
-	return marks, fmt.Errorf("index: begin: %w", ctx.Err())
+	return heads, false
 }
 
 // Handle implements streams.Handler. It never waits.
@@ -201,16 +223,19 @@ func (t *Tail) index(ctx context.Context) {
 		idle, cancel := context.WithTimeout(ctx, t.cfg.Look)
 		t.queue.Await(idle, t.cfg.Pace-t.cfg.Now().Sub(began))
 		if idle.Err() != nil && ctx.Err() == nil {
-			t.look(ctx)
+			t.ensure(ctx)
 		}
 		cancel()
 	}
 }
 
-// look builds an index where there is none.
-func (t *Tail) look(ctx context.Context) {
-	if has, err := t.hasIndex(ctx); err == nil && !has {
-		t.rebuild(ctx)
+// tidy removes what a build has left that the process before did not end: it would be
+// told of everything, for ever.
+func (t *Tail) tidy(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	if err := t.cfg.Engine.Tidy(ctx); err != nil {
+		t.failed(ctx, "remove what a build has left", err)
 	}
 }
 

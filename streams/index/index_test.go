@@ -27,6 +27,7 @@ type bench struct {
 	*streamstest.World
 
 	engine   *engine
+	builder  *index.Builder
 	registry *prometheus.Registry
 	log      *lockedBuffer
 	tail     *index.Tail
@@ -51,7 +52,9 @@ func (l *lockedBuffer) String() string {
 
 func newBench(t *testing.T) *bench {
 	t.Helper()
-	return &bench{World: streamstest.NewWorld(t), engine: newEngine()}
+	b := &bench{World: streamstest.NewWorld(t), engine: newEngine()}
+	b.builder = index.NewBuilder(b.DB, b.engine, slog.New(slog.DiscardHandler))
+	return b
 }
 
 // start starts a tail.
@@ -59,7 +62,7 @@ func (b *bench) start() (stop func()) {
 	b.T.Helper()
 	b.registry, b.log = prometheus.NewRegistry(), &lockedBuffer{}
 	tail, err := index.New(index.Config{
-		Store: b.DB, Lanes: b.DB, Committer: b.Committer, Engine: b.engine, Pace: time.Millisecond, Look: 50 * time.Millisecond,
+		Store: b.DB, Lanes: b.DB, Committer: b.Committer, Engine: b.engine, Builder: b.builder, Pace: time.Millisecond, Look: 50 * time.Millisecond,
 		Logger: slog.New(slog.NewTextHandler(b.log, nil)), Registerer: b.registry,
 	})
 	if err != nil {
@@ -202,7 +205,7 @@ func TestATailThatCannotTellIsUnwell(t *testing.T) {
 	now := time.Now()
 	b.registry, b.log = prometheus.NewRegistry(), &lockedBuffer{}
 	tail, err := index.New(index.Config{
-		Store: b.DB, Lanes: b.DB, Committer: b.Committer, Engine: b.engine, Logger: slog.New(slog.NewTextHandler(b.log, nil)), Registerer: b.registry,
+		Store: b.DB, Lanes: b.DB, Committer: b.Committer, Engine: b.engine, Builder: b.builder, Logger: slog.New(slog.NewTextHandler(b.log, nil)), Registerer: b.registry,
 		Now: func() time.Time { mu.Lock(); defer mu.Unlock(); return now },
 	})
 	if err != nil {
@@ -288,7 +291,7 @@ func TestARebuildMissesNothing(t *testing.T) {
 	var steps []string
 	var building sync.Mutex
 	b.engine.onStep(func(step string) {
-		if step == "index" || step == "has" {
+		if step == "index" || step == "has" || step == "tidy" {
 			return
 		}
 		building.Lock()
@@ -297,10 +300,7 @@ func TestARebuildMissesNothing(t *testing.T) {
 		changes()
 	})
 	var told []int
-	rebuilt, err := index.Rebuild(t.Context(), index.Rebuilding{
-		Store: b.DB, Engine: b.engine, Logger: slog.New(slog.DiscardHandler),
-		Progress: func(done, total int) { told = append(told, done); changes() },
-	})
+	rebuilt, err := b.builder.Rebuild(t.Context(), func(done, _ int) { told = append(told, done); changes() })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -325,7 +325,7 @@ func TestARebuildThatFailsLeavesTheIndex(t *testing.T) {
 			cancel()
 		}
 	})
-	if _, err := index.Rebuild(ctx, index.Rebuilding{Store: b.DB, Engine: b.engine, Logger: slog.New(slog.DiscardHandler)}); !errors.Is(err, context.Canceled) {
+	if _, err := b.builder.Rebuild(ctx, nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("rebuild: %v", err)
 	}
 	b.engine.becomes(func(e *engine) {
@@ -335,6 +335,99 @@ func TestARebuildThatFailsLeavesTheIndex(t *testing.T) {
 	})
 	b.Register(11, 1)
 	b.caughtUp()
+}
+
+// What a process before did not finish is removed, or it would be told of everything.
+func TestWhatABuildHasLeftIsRemoved(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.engine.used, b.engine.next = newContents(), newContents()
+	b.Register(1, 3)
+	b.start()
+	b.caughtUp()
+	b.engine.becomes(func(e *engine) {
+		if e.next != nil {
+			t.Error("the build is left")
+		}
+	})
+}
+
+// Two who want to build do so one after the other.
+func TestOneBuildsAtATime(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.engine.used = newContents()
+	b.Register(1, 10)
+	var mu sync.Mutex
+	var steps []string
+	b.engine.onStep(func(step string) {
+		mu.Lock()
+		defer mu.Unlock()
+		steps = append(steps, step)
+	})
+	var building sync.WaitGroup
+	for range 3 {
+		building.Go(func() {
+			if r, err := b.builder.Rebuild(t.Context(), nil); err != nil || r.Users != 10 {
+				t.Errorf("rebuilt %+v, %v", r, err)
+			}
+		})
+	}
+	building.Wait()
+	once := []string{"build", "fill", "switch"}
+	if want := slices.Concat(once, once, once); !slices.Equal(steps, want) {
+		t.Errorf("steps %v, want %v", steps, want)
+	}
+	gone, cancel := context.WithCancel(t.Context())
+	b.engine.onStep(func(step string) {
+		if step == "build" {
+			cancel()
+			if _, err := b.builder.Rebuild(gone, nil); !errors.Is(err, context.Canceled) {
+				t.Errorf("one who has gone waits: %v", err)
+			}
+		}
+	})
+	if _, err := b.builder.Rebuild(t.Context(), nil); err != nil {
+		t.Error(err)
+	}
+}
+
+// A round that was under way when an index was switched to is told that there is none.
+func TestASwitchDuringARoundBuildsNothing(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.engine.used = newContents()
+	b.start()
+	b.Register(1, 5)
+	b.caughtUp()
+	b.engine.becomes(func(e *engine) { e.switching = true })
+	b.Register(6, 1)
+	b.caughtUp()
+	if built := b.metric("kith_index_rebuilt_users_total"); built != 0 {
+		t.Errorf("%v users were indexed anew", built)
+	}
+}
+
+// Rows that are stored at the second try are read anew.
+func TestASecondTryReadsAnew(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.engine.used = newContents()
+	b.Register(1, 5)
+	fails := true
+	b.engine.onStep(func(step string) {
+		if step == "fill" && fails {
+			fails = false
+			b.Do(2, deleted())
+			b.Do(3, renamed("Zoe"))
+			b.engine.becomes(func(e *engine) { e.away = true })
+			time.AfterFunc(10*time.Millisecond, func() { b.engine.becomes(func(e *engine) { e.away = false }) })
+		}
+	})
+	if r, err := b.builder.Rebuild(t.Context(), nil); err != nil || r.Users != 4 {
+		t.Fatalf("rebuilt %+v, %v", r, err)
+	}
+	b.same()
 }
 
 // Whom the engine refuses is named, without their data, and holds up nobody.

@@ -52,8 +52,10 @@ func (t *Tail) round(ctx context.Context, records []persistence.Record) {
 			return
 		}
 		t.failed(ctx, "index users", err)
-		if errors.Is(err, persistence.ErrNoIndex) {
-			t.rebuild(ctx) // or the next try fails likewise
+		if errors.Is(err, persistence.ErrNoIndex) { // it is lost, or just being switched
+			if has, err := t.hasIndex(ctx); err == nil && !has {
+				t.rebuild(ctx)
+			}
 		}
 		backoff.Wait(ctx)
 	}
@@ -87,10 +89,11 @@ func Apply(ctx context.Context, store Store, engine persistence.SearchIndex, log
 			}
 			docs[i] = document(accounts[i])
 		}
-		if err := put(ctx, engine.Index, logger, docs); err != nil {
+		refused, err := put(ctx, engine.Index, logger, docs)
+		if err != nil {
 			return stored, err
 		}
-		stored += len(docs)
+		stored += len(docs) - refused
 	}
 	return stored, nil
 }
@@ -105,19 +108,19 @@ func accountsOf(ctx context.Context, store Store, ids []user.ID) ([]*user.Accoun
 	return accounts, nil
 }
 
-// put has documents stored. What the engine refuses for what it is, is passed by,
-// loudly: it would hold up its lane for ever.
-func put(ctx context.Context, index indexer, logger *slog.Logger, docs []persistence.SearchDocument) error {
+// put has documents stored. What the engine refuses for what it is, is counted and
+// passed by, loudly: it would hold up its lane for ever.
+func put(ctx context.Context, index indexer, logger *slog.Logger, docs []persistence.SearchDocument) (refused int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()
-	refused, err := index(ctx, docs)
-	for _, r := range refused {
+	not, err := index(ctx, docs)
+	for _, r := range not {
 		logger.Error("the search engine refuses a user, who is found by nobody", "user_id", r.ID, "reason", r.Reason)
 	}
 	if err != nil {
-		return fmt.Errorf("index users: %w", err)
+		return len(not), fmt.Errorf("index users: %w", err)
 	}
-	return nil
+	return len(not), nil
 }
 
 // document returns what an engine is to know of a user.
