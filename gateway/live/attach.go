@@ -103,7 +103,7 @@ func (h *Hub) follows(r *reader, following []user.ID) *start {
 		return &start{h.positions, h.moment}
 	}
 	said := make(map[user.ID]bool)
-	for _, one := range r.person.since(h.cfg.Now().Add(-settled)) {
+	for one := range r.person.since(h.cfg.Now().Add(-settled)) {
 		if other, follows := followOfRecord(&one.record); other != 0 {
 			said[other] = follows
 		}

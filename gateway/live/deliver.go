@@ -275,9 +275,7 @@ func (h *Hub) catchUp(r *reader, author user.ID, since time.Time, b *batch) {
 	p.refresh(card)
 	open := b.open[pair{r.person.id, author}]
 	p.followers[r] = open
-	records := p.since(since)
-	for i := range records {
-		one := &records[i]
+	for one := range p.since(since) {
 		f, err := frameOfRecent(one, card)
 		if err != nil {
 			h.cfg.Logger.Error("a record cannot be told", "user_id", uint64(author), "seq", one.record.Seq, "error", err)

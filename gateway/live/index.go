@@ -21,8 +21,8 @@ type person struct {
 	// followers and watchers are told of the person, as far as they may see it.
 	followers map[*reader]openness
 	watchers  map[*Session]openness
-	recent    []recent // ascending; see recents
-	reader    *reader  // nil: no session is here, or was a moment ago
+	recent    recentList // see recents
+	reader    *reader    // nil: no session is here, or was a moment ago
 }
 
 // reader is a person who has sessions here, or had a moment ago: most come back.
@@ -68,7 +68,7 @@ func (x *index) get(id user.ID) *person {
 
 // prune forgets a person whom nothing holds any more.
 func (x *index) prune(p *person) {
-	if p.reader == nil && len(p.followers)+len(p.watchers)+len(p.recent) == 0 {
+	if p.reader == nil && len(p.followers)+len(p.watchers) == 0 && p.recent.empty() {
 		delete(x.people, p.id)
 	}
 }

@@ -1,7 +1,7 @@
 package live
 
 import (
-	"slices"
+	"iter"
 	"time"
 
 	"kith/actors/user"
@@ -68,7 +68,7 @@ func (x *recents) add(one *recent) {
 		return
 	}
 	p := x.index.get(r.User)
-	p.recent = append(p.recent, *one)
+	p.recent.push(one)
 	x.bytes += one.size()
 	x.order.push(recentKey{r.User, r.Pos})
 	for x.bytes > x.budget {
@@ -85,13 +85,15 @@ func (x *recents) evict() {
 	lane := persistence.LaneOf(k.user)
 	x.floor[lane] = max(x.floor[lane], k.pos)
 	p := x.index.people[k.user]
-	if p == nil || len(p.recent) == 0 || p.recent[0].record.Pos != k.pos {
+	if p == nil {
+		return
+	}
+	first := p.recent.first()
+	if first == nil || first.record.Pos != k.pos {
 		return // erased before
 	}
-	x.bytes -= p.recent[0].size()
-	p.recent[0] = recent{}
-	if p.recent = p.recent[1:]; len(p.recent) == 0 {
-		p.recent = nil
+	x.bytes -= first.size()
+	if p.recent.pop(); p.recent.empty() {
 		x.index.prune(p)
 	}
 }
@@ -103,12 +105,11 @@ func (x *recents) erase(r *persistence.Record) {
 		return
 	}
 	gone := deletedEvent(r)
-	for i := range p.recent {
-		if one := &p.recent[i]; one.record.EventID == gone && one.record.Kind == persistence.KindActivityRecorded {
-			x.bytes -= one.size()
-			p.recent = slices.Delete(p.recent, i, i+1)
-			break
-		}
+	one, ok := p.recent.remove(func(one *recent) bool {
+		return one.record.EventID == gone && one.record.Kind == persistence.KindActivityRecorded
+	})
+	if ok {
+		x.bytes -= one.size()
 	}
 	x.index.prune(p)
 }
@@ -119,8 +120,8 @@ func (x *recents) forgetFrames(id user.ID) {
 	if p == nil {
 		return
 	}
-	for i := range p.recent {
-		if one := &p.recent[i]; one.frame != nil {
+	for one := range p.recent.all() {
+		if one.frame != nil {
 			x.bytes -= len(one.frame.whole)
 			one.frame = nil
 		}
@@ -133,29 +134,21 @@ func (x *recents) drop(id user.ID) {
 	if p == nil {
 		return
 	}
-	for i := range p.recent {
-		x.bytes -= p.recent[i].size()
+	for one := range p.recent.all() {
+		x.bytes -= one.size()
 	}
-	p.recent = nil
+	p.recent = recentList{}
 	x.index.prune(p)
 }
 
 // above returns what is held of a person above a position.
-func (p *person) above(pos uint64) []recent {
-	i := len(p.recent)
-	for i > 0 && p.recent[i-1].record.Pos > pos {
-		i--
-	}
-	return p.recent[i:]
+func (p *person) above(pos uint64) iter.Seq[*recent] {
+	return p.recent.tail(func(one *recent) bool { return one.record.Pos > pos })
 }
 
 // since returns what is held of a person that is not older than a time.
-func (p *person) since(at time.Time) []recent {
-	i := len(p.recent)
-	for i > 0 && !p.recent[i-1].record.At.Before(at) {
-		i--
-	}
-	return p.recent[i:]
+func (p *person) since(at time.Time) iter.Seq[*recent] {
+	return p.recent.tail(func(one *recent) bool { return !one.record.At.Before(at) })
 }
 
 // keep notes the frames that were made of records meanwhile.
@@ -165,8 +158,11 @@ func (x *recents) keep(made []*recent) {
 		if p == nil {
 			continue
 		}
-		for i := len(p.recent) - 1; i >= 0 && p.recent[i].record.Pos >= m.record.Pos; i-- {
-			if one := &p.recent[i]; one.record.Pos == m.record.Pos && one.frame == nil {
+		for one := range p.recent.backward() {
+			if one.record.Pos < m.record.Pos {
+				break
+			}
+			if one.record.Pos == m.record.Pos && one.frame == nil {
 				one.frame, one.section = m.frame, m.section
 				x.bytes += len(m.frame.whole)
 			}

@@ -117,9 +117,9 @@ func (h *Hub) recall(m *replay, r *reader, at, from *Positions) bool {
 	}
 	var since map[user.ID]time.Time
 	lane := persistence.LaneOf(r.person.id)
-	for _, one := range r.person.above(at[lane]) {
+	for one := range r.person.above(at[lane]) {
 		if one.record.Kind.ToldToOwner() && one.record.Pos <= from[lane] {
-			m.records = append(m.records, one)
+			m.records = append(m.records, *one)
 		}
 		if other, follows := followOfRecord(&one.record); follows {
 			if since == nil {
@@ -129,16 +129,16 @@ func (h *Hub) recall(m *replay, r *reader, at, from *Positions) bool {
 		}
 	}
 	for _, p := range r.follows {
-		if len(p.recent) == 0 {
+		if p.recent.empty() {
 			continue
 		}
 		lane, before := persistence.LaneOf(p.id), len(m.records)
-		for _, one := range p.above(at[lane]) {
+		for one := range p.above(at[lane]) {
 			if one.record.Pos > from[lane] {
 				break
 			}
 			if one.record.Kind.ToldToFollowers() && (since == nil || !one.record.At.Before(since[p.id])) {
-				m.records = append(m.records, one)
+				m.records = append(m.records, *one)
 			}
 		}
 		if p.card != nil && len(m.records) > before {
