@@ -42,7 +42,7 @@
 //   - hub.go: Hub, and how it follows the lanes
 //   - deliver.go: from a record to the frames of those who may see it
 //   - index.go: who is told of whom
-//   - recent.go: the newest records, for those who come back
+//   - recent.go, recent_list.go: the newest records, for those who come back
 //   - departed.go: those who went a moment ago
 //   - attach.go: Session: how it begins, watches and ends
 //   - resume.go: what a session missed
