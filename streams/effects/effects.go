@@ -22,7 +22,8 @@ import (
 // Bounds and times of the tail.
 const (
 	defaultCalls = 512
-	maxEffects   = 512 // of one call
+	// maxEffects of one call are one turn, for whose commit others wait.
+	maxEffects   = 128
 	callTimeout  = 30 * time.Second
 	writeTimeout = 10 * time.Second
 )

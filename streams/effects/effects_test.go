@@ -169,8 +169,8 @@ func TestAHotTargetGetsLargeCalls(t *testing.T) {
 		synctest.Wait()
 		close(leave)
 		w.wantQuiet(1, 2, n)
-		if calls, largest, most := w.numbers(); largest != 512 || calls > 5 || most != 1 {
-			t.Errorf("%d calls, the largest with %d effects, %d at a time; want few of up to 512, one at a time", calls, largest, most)
+		if calls, largest, most := w.numbers(); largest != 128 || calls > 14 || most != 1 {
+			t.Errorf("%d calls, the largest with %d effects, %d at a time; want few of up to 128, one at a time", calls, largest, most)
 		}
 	})
 }
