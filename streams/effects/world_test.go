@@ -281,7 +281,7 @@ func (w *world) Deliver(ctx context.Context, target user.ID, list []usergrain.Ef
 // checkOrder checks that nothing of the same lane for the same target is passed
 // over.
 func (w *world) checkOrder(target user.ID, list []usergrain.Effect) {
-	if len(list) > 128 {
+	if len(list) > 512 {
 		w.fault("a call of %d effects", len(list))
 	}
 	passed := make(map[place]bool)
