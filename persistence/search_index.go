@@ -35,8 +35,8 @@ type SearchDocument struct {
 // SearchIndex is a search engine beside the database. It is behind the turns by what
 // it has not been told, and otherwise finds what the database's own Search finds.
 type SearchIndex interface {
-	// Search is never told of by a cursor that it did not make: cursors are the
-	// same in all engines.
+	// Search takes the cursors of the database's own, and its hits bear such: what is
+	// begun here can go on there.
 	Search
 	// Index stores documents, or removes them. On an error some may be stored; the
 	// same may be sent again. Documents that the engine refuses for what they are

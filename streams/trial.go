@@ -1,9 +1,13 @@
 package streams
 
 import (
+	"fmt"
 	"sync/atomic"
 	"time"
 )
+
+// unwell is how long something may be tried until Health says so.
+const unwell = 5 * time.Second
 
 // Trial says for how long something is being tried. The zero Trial is not begun.
 type Trial struct {
@@ -16,11 +20,14 @@ func (t *Trial) Begin(now time.Time) { t.since.Store(now.UnixNano()) }
 // End notes that it succeeded, or was given up.
 func (t *Trial) End() { t.since.Store(0) }
 
-// Lasts returns for how long it has been tried, 0 when it is not.
-func (t *Trial) Lasts(now time.Time) time.Duration {
+// Health returns nil unless it has been tried for long: then away, and for how long.
+func (t *Trial) Health(now time.Time, away error) error {
 	since := t.since.Load()
 	if since == 0 {
-		return 0
+		return nil
 	}
-	return now.Sub(time.Unix(0, since))
+	if d := now.Sub(time.Unix(0, since)); d > unwell {
+		return fmt.Errorf("%w for %s", away, d.Round(time.Second))
+	}
+	return nil
 }

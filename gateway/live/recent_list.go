@@ -102,8 +102,11 @@ func (l *recentList) tail(wanted func(*recent) bool) iter.Seq[*recent] {
 // remove removes the oldest that is meant, and returns it as it was.
 func (l *recentList) remove(meant func(*recent) bool) (one recent, ok bool) {
 	for at, piece := range l.pieces {
-		i := slices.IndexFunc(piece, func(r recent) bool { return meant(&r) })
-		if i < 0 {
+		i := 0
+		for i < len(piece) && !meant(&piece[i]) { // in place: one is large
+			i++
+		}
+		if i == len(piece) {
 			continue
 		}
 		one = piece[i]

@@ -30,7 +30,7 @@ type Watch struct {
 	timeout time.Duration
 
 	away    atomic.Bool   // as it was found when it was last looked at
-	failed  atomic.Int64  // calls in a row, as far as they were told
+	failed  atomic.Int64  // calls in a row, see Failed
 	suspect chan struct{} // has one when a call failed since
 }
 
@@ -51,9 +51,16 @@ func (w *Watch) Worked() {
 	}
 }
 
-// Suspect has the server looked at, since a call has failed.
-func (w *Watch) Suspect() {
+// Failed has the server looked at, since a call has failed that should have worked
+// whatever it was about: several in a row make it away. It goes with Worked.
+func (w *Watch) Failed() {
 	w.failed.Add(1)
+	w.Suspect()
+}
+
+// Suspect has the server looked at, since a call has failed. That may be for what it
+// was about, so it does not count.
+func (w *Watch) Suspect() {
 	select {
 	case w.suspect <- struct{}{}:
 	default: // it is being looked into

@@ -95,8 +95,15 @@ func TestCallsThatFailInARow(t *testing.T) {
 		go func() { ended <- w.Run(ctx) }()
 		synctest.Wait()
 		fail := func() {
+			w.Failed()
+			synctest.Wait()
+		}
+		for range 10 {
 			w.Suspect()
 			synctest.Wait()
+		}
+		if w.Away() {
+			t.Error("away for calls that failed for what they were about")
 		}
 		for range 5 {
 			fail()

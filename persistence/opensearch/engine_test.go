@@ -332,6 +332,30 @@ func TestPartOfAnAnswerIsNone(t *testing.T) {
 	}
 }
 
+// The URL says where below a host the engine is, and who asks; nobody else hears of it.
+func TestTheURLIsUsedWhole(t *testing.T) {
+	t.Parallel()
+	asked := make(chan *http.Request, 1)
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked <- r
+		w.WriteHeader(http.StatusUnauthorized)
+	}))
+	t.Cleanup(s.Close)
+	e := open(t, opensearch.Config{URL: strings.Replace(s.URL, "http://", "http://kith:hunter2@", 1) + "/below?index=kith-there"})
+	_, err := e.Search(t.Context(), persistence.SearchQuery{Word: "a"}, persistence.SearchCursor{}, 1)
+	r := <-asked
+	if name, password, _ := r.BasicAuth(); name != "kith" || password != "hunter2" || r.URL.Path != "/below/kith-there/_msearch" {
+		t.Errorf("asked for %s as %q", r.URL.Path, name)
+	}
+	if err == nil || strings.Contains(err.Error(), "hunter2") {
+		t.Errorf("error: %v", err)
+	}
+	s.Close()
+	if _, err = e.Search(t.Context(), persistence.SearchQuery{Word: "a"}, persistence.SearchCursor{}, 1); err == nil || strings.Contains(err.Error(), "hunter2") {
+		t.Errorf("error: %v", err)
+	}
+}
+
 // own is the search of a database.
 type own struct{ asked int }
 

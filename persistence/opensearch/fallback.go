@@ -35,7 +35,7 @@ func (f *Fallback) Search(ctx context.Context, q persistence.SearchQuery, after 
 		case errors.Is(ctx.Err(), context.Canceled):
 			return nil, err
 		case !errors.Is(err, persistence.ErrNoIndex):
-			f.engine.watch.Suspect()
+			f.engine.watch.Failed()
 		}
 	}
 	f.engine.metrics.fallbacks.Inc()

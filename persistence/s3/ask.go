@@ -36,10 +36,8 @@ func (s *Store) call(ctx context.Context, name, method, path string, use func(*h
 	err := s.ask(ctx, name, method, path, use)
 	switch {
 	case err == nil:
-		s.watch.Worked()
 		return nil
 	case errors.Is(err, persistence.ErrNotFound):
-		s.watch.Worked()
 	case errors.Is(ctx.Err(), context.Canceled): // nobody waits for it any more
 		err = ctx.Err()
 	default:

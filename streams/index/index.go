@@ -24,8 +24,6 @@ const (
 	// defaultPace is the least time between the beginnings of two rounds, so that
 	// records that trickle in share a request. An engine shows nothing sooner.
 	defaultPace = 100 * time.Millisecond
-	// unwell is how long a round may last until Health says so.
-	unwell = 5 * time.Second
 	// defaultLook is how often the index is looked for while nobody changes.
 	defaultLook = 30 * time.Second
 )
@@ -117,12 +115,7 @@ func (t *Tail) Lag() uint64 { return t.tail.Lag() }
 var ErrAway = errors.New("index: the search engine does not take documents")
 
 // Health returns nil while documents go through.
-func (t *Tail) Health() error {
-	if d := t.trial.Lasts(t.cfg.Now()); d > unwell {
-		return fmt.Errorf("%w for %s", ErrAway, d.Round(time.Second))
-	}
-	return nil
-}
+func (t *Tail) Health() error { return t.trial.Health(t.cfg.Now(), ErrAway) } //nolint:wrapcheck // says all
 
 // handler is what the lanes are handed to.
 type handler Tail

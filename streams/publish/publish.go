@@ -26,8 +26,6 @@ const (
 	// defaultPace is the least time between the beginnings of two rounds, so that
 	// records that trickle in share a request and a write of the end offsets.
 	defaultPace = 10 * time.Millisecond
-	// unwell is how long a round may last until Health says so.
-	unwell = 5 * time.Second
 )
 
 // Directory is the part of the stores that says whom records name.
@@ -146,12 +144,7 @@ func (t *Tail) Lag() uint64 { return t.tail.Lag() }
 var ErrAway = errors.New("publish: kafka does not take records")
 
 // Health returns nil while records go through.
-func (t *Tail) Health() error {
-	if d := t.trial.Lasts(t.cfg.Now()); d > unwell {
-		return fmt.Errorf("%w for %s", ErrAway, d.Round(time.Second))
-	}
-	return nil
-}
+func (t *Tail) Health() error { return t.trial.Health(t.cfg.Now(), ErrAway) } //nolint:wrapcheck // says all
 
 // handler is what the lanes are handed to.
 type handler Tail
