@@ -8,26 +8,11 @@ import (
 	"kith/actors/user"
 	"kith/actors/usergrain"
 	"kith/persistence"
+	"kith/test/kithtest"
 )
 
-// published says which kinds of records go to which topic, as which type. A
-// change of a user goes to the compacted topic, too.
-var published = map[persistence.Kind]struct{ topic, kind string }{
-	persistence.KindRegistered:       {topicUsers, "user.registered"},
-	persistence.KindProfileUpdated:   {topicUsers, "user.updated"},
-	persistence.KindPreferencesSet:   {topicUsers, "user.updated"},
-	persistence.KindPrivacySet:       {topicUsers, "user.updated"},
-	persistence.KindDeleted:          {topicUsers, "user.deleted"},
-	persistence.KindFollowed:         {topicGraph, "followed"},
-	persistence.KindUnfollowed:       {topicGraph, "unfollowed"},
-	persistence.KindCrewFollowed:     {topicGraph, "crew_followed"},
-	persistence.KindCrewUnfollowed:   {topicGraph, "crew_unfollowed"},
-	persistence.KindStudioFollowed:   {topicGraph, "studio_followed"},
-	persistence.KindStudioUnfollowed: {topicGraph, "studio_unfollowed"},
-	persistence.KindActivityRecorded: {topicActivity, "activity.recorded"},
-	persistence.KindActivityErased:   {topicActivity, "activity.recorded"},
-	persistence.KindActivityDeleted:  {topicActivity, "activity.deleted"},
-}
+// published says which kinds of records go to which topic, as which type.
+var published = kithtest.WherePublished()
 
 // private are the kinds of records that are not published.
 var private = []persistence.Kind{
@@ -107,9 +92,9 @@ func newPerson(t *testing.T, u persistence.AuditedUser) *person {
 			}
 			continue
 		}
-		n := &notice{id: fmt.Sprintf("%s/%d", p.uid, r.Seq), kind: to.kind, record: r, event: event}
-		p.notices[to.topic] = append(p.notices[to.topic], n)
-		if to.topic == topicUsers {
+		n := &notice{id: fmt.Sprintf("%s/%d", p.uid, r.Seq), kind: to.Type, record: r, event: event}
+		p.notices[to.Topic] = append(p.notices[to.Topic], n)
+		if to.Topic == topicUsers {
 			p.notices[topicLatest] = append(p.notices[topicLatest], n)
 		}
 	}

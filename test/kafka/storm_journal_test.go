@@ -9,26 +9,11 @@ import (
 	"kith/actors/user"
 	"kith/actors/usergrain"
 	"kith/persistence"
+	"kith/test/kithtest"
 )
 
-// told says of which kinds of records which topic tells, and as what. A change of
-// a user is told in the compacted topic, too.
-var told = map[persistence.Kind]struct{ topic, kind string }{
-	persistence.KindRegistered:       {topicUsers, "user.registered"},
-	persistence.KindProfileUpdated:   {topicUsers, "user.updated"},
-	persistence.KindPreferencesSet:   {topicUsers, "user.updated"},
-	persistence.KindPrivacySet:       {topicUsers, "user.updated"},
-	persistence.KindDeleted:          {topicUsers, "user.deleted"},
-	persistence.KindFollowed:         {topicGraph, "followed"},
-	persistence.KindUnfollowed:       {topicGraph, "unfollowed"},
-	persistence.KindCrewFollowed:     {topicGraph, "crew_followed"},
-	persistence.KindCrewUnfollowed:   {topicGraph, "crew_unfollowed"},
-	persistence.KindStudioFollowed:   {topicGraph, "studio_followed"},
-	persistence.KindStudioUnfollowed: {topicGraph, "studio_unfollowed"},
-	persistence.KindActivityRecorded: {topicActivity, "activity.recorded"},
-	persistence.KindActivityErased:   {topicActivity, "activity.recorded"},
-	persistence.KindActivityDeleted:  {topicActivity, "activity.deleted"},
-}
+// told says of which kinds of records which topic tells, and as what.
+var told = kithtest.WherePublished()
 
 // ledger is what the journal holds and the topics must tell, and how far they have
 // told it. Of each record it keeps its number and hashes.
@@ -129,9 +114,9 @@ func (l *ledger) know(u *persistence.AuditedUser) error {
 			continue
 		}
 		l.kinds[r.Kind]++
-		n := notice{seq: r.Seq, kind: r.Kind, said: maphash.Comparable(l.seed, say(to.kind, event))}
-		c.stories[to.topic].notices = append(c.stories[to.topic].notices, n)
-		if to.topic == topicUsers {
+		n := notice{seq: r.Seq, kind: r.Kind, said: maphash.Comparable(l.seed, say(to.Type, event))}
+		c.stories[to.Topic].notices = append(c.stories[to.Topic].notices, n)
+		if to.Topic == topicUsers {
 			c.stories[topicLatest].notices = append(c.stories[topicLatest].notices, n)
 		}
 	}

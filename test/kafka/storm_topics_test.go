@@ -105,7 +105,7 @@ func (l *ledger) compare(c *character, n *notice, r *kgo.Record) string {
 		return "a tombstone of somebody who is there"
 	case !gone && n.kind == persistence.KindDeleted && r.Topic == topicLatest:
 		return "no tombstone"
-	case !gone && (v.UID+v.User.UID != string(r.Key) || v.Username+v.User.Username != c.username && told[n.kind].topic == topicUsers):
+	case !gone && (v.UID+v.User.UID != string(r.Key) || v.Username+v.User.Username != c.username && told[n.kind].Topic == topicUsers):
 		return "it shows somebody else"
 	case !gone && v.User.UID != "" && before(v.User.UpdatedAt, s.time):
 		return "it shows the user as they were before"
