@@ -85,17 +85,8 @@ func (p person) erase(ctx context.Context, id string) (*kithtest.Answer, error) 
 	return p.Do(ctx, kithtest.Request{Method: http.MethodDelete, Path: "/users/self/events/" + id})
 }
 
-// want passes an answer with the wanted status on.
-func want(t *testing.T, status int) func(*kithtest.Answer, error) *kithtest.Answer {
-	t.Helper()
-	return func(a *kithtest.Answer, err error) *kithtest.Answer {
-		t.Helper()
-		if err != nil || a.Status != status {
-			t.Fatalf("want status %d: %v %s", status, err, a)
-		}
-		return a
-	}
-}
+// want takes an answer with a status.
+var want = kithtest.Want
 
 // await waits until something is so.
 func await(t *testing.T, what string, done func() bool) {

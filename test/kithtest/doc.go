@@ -7,6 +7,7 @@
 //   - server.go: Server, a `kith serve` on a data dir of its own: started, killed,
 //     stopped, started again.
 //   - output.go: what a process wrote, and waiting for a line of it.
+//   - want.go: an answer with a status.
 //   - published.go: which records are told where.
 //   - kafka.go: where the server's Kafka is, a port that stays free for it, and metrics.
 //   - verify.go: what `kith verify` says, and waiting until nothing is on its way.

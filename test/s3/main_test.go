@@ -33,20 +33,8 @@ const (
 	pollTime = 20 * time.Millisecond
 )
 
-// want returns a function that takes an answer with a status.
-func want(t *testing.T, status int) func(*kithtest.Answer, error) *kithtest.Answer {
-	t.Helper()
-	return func(a *kithtest.Answer, err error) *kithtest.Answer {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if a.Status != status {
-			t.Fatalf("want %d: %s", status, a)
-		}
-		return a
-	}
-}
+// want takes an answer with a status.
+var want = kithtest.Want
 
 // person is a user with a client.
 type person struct {

@@ -136,17 +136,8 @@ func (p *person) leaves() {
 	want(p.w.t, http.StatusOK)(p.client().Delete(p.w.t.Context(), p.Username))
 }
 
-// want returns a function that takes an answer with a status.
-func want(t *testing.T, status int) func(*kithtest.Answer, error) *kithtest.Answer {
-	t.Helper()
-	return func(a *kithtest.Answer, err error) *kithtest.Answer {
-		t.Helper()
-		if err != nil || a.Status != status {
-			t.Fatalf("want status %d: %v %s", status, err, a)
-		}
-		return a
-	}
-}
+// want takes an answer with a status.
+var want = kithtest.Want
 
 // soon waits until something is so.
 func soon(t *testing.T, what string, so func() bool) {
